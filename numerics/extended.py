@@ -1,0 +1,356 @@
+"""Arrays of floats with an exponent beside them and an error radius.
+
+A `ScaledArray` stands for ``m * 2**e`` with an absolute error of at most ``r * 2**e``. The exponent (int64) is kept
+beside the mantissa, so quantities of the size 1e-1500 (an alignment statement at eps = 1e-768) neither underflow nor
+lose accuracy. The radius is propagated with every operation: the operands' errors exactly to first order and with their
+products, plus a few units of rounding. Elementary functions are charged two units in the last place.
+
+All arrays have the same number of dimensions and broadcast; an axis that a quantity does not have has length 1. The
+radius of a vector (last axis) bounds the Euclidean norm of the error, so it has length 1 along the last axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numerics.errors import NumericsError
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+UNIT = 2.0**-52  # two rounding units: covers numpy's elementary functions (below one ulp) and the op itself
+LOG2 = float(np.log(2.0))
+SAFE = 2.0**300  # mantissas outside [1/SAFE, SAFE] are renormalised
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledArray:
+    """``m * 2**e`` within ``r * 2**e``.
+
+    Attributes:
+        m: mantissas, float64.
+        r: error radii >= 0, broadcastable to ``m``; for vectors (last axis longer than 1) length 1 along it.
+        e: exponents, int64, broadcastable to ``m``, length 1 along the last axis.
+    """
+
+    m: Float
+    r: Float
+    e: Int
+
+    # -- arithmetic ---------------------------------------------------------------------------------------------
+    def __neg__(self) -> ScaledArray:
+        return ScaledArray(-self.m, self.r, self.e)
+
+    def __add__(self, other: ScaledArray) -> ScaledArray:
+        a, b, e = _align(self, other)
+        m = a.m + b.m
+        return ScaledArray(m, a.r + b.r + UNIT * _size(m), e)
+
+    def __sub__(self, other: ScaledArray) -> ScaledArray:
+        return self + (-other)
+
+    def __mul__(self, other: ScaledArray) -> ScaledArray:
+        m = self.m * other.m
+        sa, sb = _size(self.m), _size(other.m)
+        r = sa * other.r + sb * self.r + self.r * other.r + UNIT * sa * sb
+        return _tidy(m, r, self.e + other.e)
+
+    def __truediv__(self, other: ScaledArray) -> ScaledArray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low = np.abs(other.m) - other.r
+            m = self.m / other.m
+            q = _size(m)
+            r = np.where(low > 0, (self.r + q * other.r) / np.where(low > 0, low, 1.0) + UNIT * q, np.inf)
+        return _tidy(m, r, self.e - other.e)
+
+    def scale(self, exponent: Int) -> ScaledArray:
+        """Exact multiplication by ``2**exponent``."""
+        return ScaledArray(self.m, self.r, self.e + exponent)
+
+    # -- functions ----------------------------------------------------------------------------------------------
+    def abs(self) -> ScaledArray:
+        """Absolute value."""
+        return ScaledArray(np.abs(self.m), self.r, self.e)
+
+    def relu(self) -> ScaledArray:
+        """max(., 0); exact zero where the whole ball is negative."""
+        return ScaledArray(np.maximum(self.m, 0.0), np.where(self.m + self.r <= 0, 0.0, self.r), self.e)
+
+    def sign(self) -> ScaledArray:
+        """-1, 0 or 1; the radius is 1 (or 2) where the ball contains 0 and is not exactly 0."""
+        unsure = (self.r > 0) & (np.abs(self.m) <= self.r)
+        return ScaledArray(np.sign(self.m), np.where(unsure, 1.0 + np.abs(np.sign(self.m)), 0.0), np.zeros_like(self.e))
+
+    def step(self) -> ScaledArray:
+        """1 where positive, else 0; the radius is 1 where the ball contains 0 and is not exactly 0."""
+        unsure = (self.r > 0) & (np.abs(self.m) <= self.r)
+        return ScaledArray((self.m > 0).astype(float), unsure.astype(float), np.zeros_like(self.e))
+
+    def sqrt(self) -> ScaledArray:
+        """Square root; an error reaching below zero is cut at zero (the true value is known to be >= 0)."""
+        odd = self.e & 1
+        m, r, e = self.m * (1 + odd), self.r * (1 + odd), (self.e - odd) >> 1
+        root = np.sqrt(np.maximum(m, 0.0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # |sqrt(a) - sqrt(m)| = |a - m| / (sqrt(a) + sqrt(m)) <= r / sqrt(m), and <= sqrt(r) always
+            linear = np.where(root > 0, r / np.where(root > 0, root, 1.0), np.inf)
+        radius = np.minimum(linear, np.sqrt(np.maximum(r, 0) + np.maximum(-m, 0)))
+        return ScaledArray(root, radius + UNIT * root, e)
+
+    def power(self, exponent: float) -> ScaledArray:
+        """A power with a real exponent, on nonnegative values (any value for small integers)."""
+        if exponent == int(exponent) and 0 < exponent <= 8:
+            out = self
+            for _ in range(int(exponent) - 1):
+                out = out * self
+            return out
+        if exponent == 0.5:
+            return self.sqrt()
+        return (self.log() * constant(exponent, self.m.ndim)).exp()
+
+    def log(self) -> ScaledArray:
+        """Natural logarithm; -inf at exact zeros, radius inf where the ball reaches 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = np.log(self.m) + self.e * LOG2
+            ratio = self.r / np.abs(self.m)
+            r = np.where(self.m > self.r, -np.log1p(-np.minimum(ratio, 1.0)), np.inf)
+        r = np.where((self.m == 0) & (self.r == 0), 0.0, r + UNIT * (1.0 + np.abs(self.e) + np.abs(np.where(np.isfinite(value), value, 0.0))))
+        return ScaledArray(value, r, np.zeros_like(self.e))
+
+    def exp(self) -> ScaledArray:
+        """Exponential, with its own exponent, so that neither overflow nor underflow happens."""
+        x, r = self.to_float()
+        k = np.rint(np.clip(x, -1e15, 1e15) / LOG2)
+        m = np.exp(x - k * LOG2)
+        with np.errstate(over="ignore"):
+            # x - k log 2 is rounded in proportion to |x|
+            radius = m * (np.expm1(r) + UNIT * (2.0 + np.abs(x)))
+        return ScaledArray(m, radius, k.astype(np.int64))
+
+    def expm1(self) -> ScaledArray:
+        """exp(.) - 1 with full relative accuracy for small arguments of any exponent."""
+        x, r = self.to_float()
+        tiny = np.broadcast_to(np.abs(x) < 2.0**-60, np.shape(self.m + x))
+        with np.errstate(over="ignore"):
+            m = np.expm1(x)
+            radius = np.exp(x) * np.expm1(r) + UNIT * np.abs(m)
+        # |e^z - 1 - z| <= z^2 for |z| <= 1: below 2**-60 that is less than a rounding unit of z
+        out_m = np.where(tiny, self.m, m)
+        out_r = np.where(tiny, self.r * (1 + UNIT) + UNIT * np.abs(self.m), radius)
+        return ScaledArray(out_m, out_r, np.where(tiny, self.e, 0))
+
+    def unary(self, f: Callable[[Float], Float], lipschitz: Callable[[Float, Float], Float]) -> ScaledArray:
+        """A function that is Lipschitz on the ball; ``lipschitz(x, r)`` bounds |f'| on [x - r, x + r]."""
+        x, r = self.to_float()
+        with np.errstate(invalid="ignore"):
+            m = f(x)
+            radius = np.where(r == 0, 0.0, lipschitz(x, r) * r) + UNIT * (np.abs(m) + np.abs(x))
+        return ScaledArray(m, radius, np.zeros_like(self.e))
+
+    # -- reductions ---------------------------------------------------------------------------------------------
+    def sum(self, axis: int) -> ScaledArray:
+        """Sum over an axis (kept, with length 1)."""
+        a = _common(self, axis)
+        n = a.m.shape[axis]
+        m = a.m.sum(axis=axis, keepdims=True)
+        r = np.broadcast_to(a.r, _reduced(a.m.shape, a.r)).sum(axis=axis, keepdims=True)
+        size = _size(np.abs(a.m).sum(axis=axis, keepdims=True))
+        return ScaledArray(m, r + n * UNIT * size, a.e)
+
+    def max(self, axis: int) -> ScaledArray:
+        """Maximum over an axis (kept, with length 1); the error of a maximum is at most the largest error."""
+        a = _common(self, axis)
+        r = np.broadcast_to(a.r, a.m.shape)
+        top = a.m.max(axis=axis, keepdims=True)
+        # only entries that may attain the maximum contribute their error
+        high = (a.m + r).max(axis=axis, keepdims=True)
+        low = (a.m - r).max(axis=axis, keepdims=True)
+        return ScaledArray(top, np.maximum(high - top, top - low), a.e)
+
+    def min(self, axis: int) -> ScaledArray:
+        """Minimum over an axis (kept, with length 1)."""
+        return -((-self).max(axis))
+
+    # -- vectors ------------------------------------------------------------------------------------------------
+    def sqnorm(self) -> ScaledArray:
+        """Squared Euclidean norm over the last axis."""
+        s = np.sum(self.m * self.m, axis=-1, keepdims=True)
+        d = self.m.shape[-1]
+        r = 2.0 * np.sqrt(s) * self.r + self.r * self.r + d * UNIT * s
+        return _tidy(s, r, 2 * self.e)
+
+    def norm(self) -> ScaledArray:
+        """Euclidean norm over the last axis."""
+        root = np.sqrt(np.sum(self.m * self.m, axis=-1, keepdims=True))
+        return ScaledArray(root, self.r + self.m.shape[-1] * UNIT * root, self.e)
+
+    # -- leaving ------------------------------------------------------------------------------------------------
+    def to_float(self) -> tuple[Float, Float]:
+        """(value, radius) in plain float64; what underflows is charged to the radius."""
+        with np.errstate(over="ignore", under="ignore"):
+            shift = np.clip(self.e, -5000, 5000).astype(np.int32)
+            value, radius = np.ldexp(self.m, shift), np.ldexp(self.r, shift)
+        lost = (value == 0) & (self.m != 0)
+        return value, radius + np.where(_any_last(lost, radius), np.finfo(float).tiny, 0.0)
+
+    def log_interval(self) -> tuple[Float, Float, Float]:
+        """(log of the value, log of its lower end, log of its upper end) for a nonnegative quantity."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shift = self.e * LOG2
+            mid = np.log(np.maximum(self.m, 0.0)) + shift
+            low = np.log(np.maximum(self.m - self.r, 0.0)) + shift
+            high = np.log(np.maximum(self.m + self.r, 0.0)) + shift
+        rounding = UNIT * (np.abs(shift) + 2.0)
+        return mid, low - rounding, high + rounding
+
+
+# -- construction -------------------------------------------------------------------------------------------------
+def scaled(m: Float, r: Float | float = 0.0, e: Int | int = 0) -> ScaledArray:
+    """A scaled array from mantissas, radii and exponents of the same number of dimensions."""
+    m = np.asarray(m, dtype=np.float64)
+    radius = np.asarray(r, dtype=np.float64)
+    if radius.ndim not in (0, m.ndim):
+        raise NumericsError(f"radius has {radius.ndim} dimensions, the value {m.ndim}; give the same number")
+    exponent = np.asarray(e, dtype=np.int64)
+    ones = (1,) * m.ndim
+    return ScaledArray(
+        m,
+        radius if radius.ndim else np.full(ones, float(radius)),
+        exponent if exponent.ndim else np.full(ones, int(exponent), dtype=np.int64),
+    )
+
+
+def constant(value: float, ndim: int, radius: float = 0.0) -> ScaledArray:
+    """A single number with ``ndim`` axes of length 1."""
+    return scaled(np.full((1,) * ndim, float(value)), np.full((1,) * ndim, float(radius)))
+
+
+def maximum(a: ScaledArray, b: ScaledArray) -> ScaledArray:
+    """Element-wise maximum."""
+    x, y, e = _align(a, b)
+    top = np.maximum(x.m, y.m)
+    high, low = np.maximum(x.m + x.r, y.m + y.r), np.maximum(x.m - x.r, y.m - y.r)
+    return ScaledArray(top, np.maximum(high - top, top - low), e)
+
+
+def inner(a: ScaledArray, b: ScaledArray) -> ScaledArray:
+    """Inner product over the last axis."""
+    na, nb = _length(a.m), _length(b.m)
+    m = _contract(a.m, b.m)
+    r = na * b.r + nb * a.r + a.r * b.r + a.m.shape[-1] * UNIT * na * nb
+    return ScaledArray(m, r, a.e + b.e)
+
+
+def project_out(a: ScaledArray, b: ScaledArray) -> ScaledArray:
+    """``a - b <a,b>/|b|^2`` over the last axis.
+
+    A projection does not enlarge errors of ``a``; an error of ``b`` turns the projector by at most
+    ``2 |db| / (|b| - |db|)``.
+    """
+    nb2 = np.sum(b.m * b.m, axis=-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        m = a.m - b.m * (_contract_same(a.m, b.m) / nb2)
+        nb, na = np.sqrt(nb2), _length(a.m)
+        turn = np.where(nb > b.r, 2.0 * b.r / np.where(nb > b.r, nb - b.r, 1.0), np.inf)
+    r = a.r + turn * (na + a.r) + (a.m.shape[-1] + 4) * UNIT * na
+    return ScaledArray(m, r, a.e + np.zeros_like(b.e))
+
+
+def spectral_norm(a: ScaledArray, rows: int) -> ScaledArray:
+    """Largest singular value of the matrix with axes ``rows`` and last; error at most the Frobenius norm of the error."""
+    c = _common(a, rows)
+    matrix = np.moveaxis(c.m, rows, -2)
+    value = np.linalg.svd(matrix, compute_uv=False)[..., :1, None]
+    m = np.moveaxis(value, -2, rows)
+    r2 = np.sum(np.broadcast_to(c.r, _reduced(c.m.shape, c.r)) ** 2, axis=rows, keepdims=True)
+    size = sum(matrix.shape[-2:])
+    return ScaledArray(m, np.sqrt(r2) * (1 + UNIT * size) + 4 * size * UNIT * m, c.e)
+
+
+# -- internals ----------------------------------------------------------------------------------------------------
+def _size(m: Float) -> Float:
+    """|m|, or the Euclidean length over the last axis for vectors."""
+    return np.abs(m) if m.shape[-1] == 1 else _length(m)
+
+
+def _length(m: Float) -> Float:
+    return np.sqrt(np.sum(m * m, axis=-1, keepdims=True))
+
+
+def _contract_same(a: Float, b: Float) -> Float:
+    return np.sum(a * b, axis=-1, keepdims=True)
+
+
+def _contract(a: Float, b: Float) -> Float:
+    """<a, b> over the last axis; axes (j, 1, k) against (1, i, k) go through one matrix product per batch entry."""
+    if a.shape[-2] == 1 and b.shape[-3] == 1 and a.shape[-3] > 1 and b.shape[-2] > 1:
+        return np.matmul(a[..., :, 0, :], np.swapaxes(b[..., 0, :, :], -1, -2))[..., None]
+    if b.shape[-2] == 1 and a.shape[-3] == 1 and b.shape[-3] > 1 and a.shape[-2] > 1:
+        return _contract(b, a)
+    return _contract_same(a, b)
+
+
+def _reduced(shape: tuple[int, ...], r: Float) -> tuple[int, ...]:
+    """The shape of the radius of an array of this shape."""
+    return shape[:-1] + r.shape[-1:]
+
+
+def _any_last(mask: NDArray[np.bool_], like: Float) -> NDArray[np.bool_]:
+    return mask.any(axis=-1, keepdims=True) if like.shape[-1] == 1 and mask.shape[-1] > 1 else mask
+
+
+def _shift(a: ScaledArray, e: Int) -> ScaledArray:
+    """Rewrite with the larger exponent ``e``; entries 2**-1000 below vanish into the radius of the result."""
+    by = np.clip(a.e - e, -2000, 0).astype(np.int32)
+    if not by.any():
+        return ScaledArray(a.m, a.r, e)
+    with np.errstate(under="ignore"):
+        m, r = np.ldexp(a.m, by), np.ldexp(a.r, by)
+    lost = _any_last((m == 0) & (a.m != 0), r)
+    return ScaledArray(m, r + np.where(lost, np.finfo(float).tiny, 0.0), e)
+
+
+def _align(a: ScaledArray, b: ScaledArray) -> tuple[ScaledArray, ScaledArray, Int]:
+    if a.e is b.e:
+        return a, b, a.e
+    # an exact zero has no say in the exponent: it would drown the other operand
+    ea, eb = _effective(a), _effective(b)
+    e = np.maximum(ea, eb)
+    e = np.where(e == _NEVER, 0, e)
+    return _shift(ScaledArray(a.m, a.r, np.where(ea == _NEVER, e, a.e)), e), _shift(
+        ScaledArray(b.m, b.r, np.where(eb == _NEVER, e, b.e)), e
+    ), e
+
+
+_NEVER = np.int64(-(2**62))
+
+
+def _effective(a: ScaledArray) -> Int:
+    zero = np.broadcast_to((a.m == 0).all(axis=-1, keepdims=True) & (a.r == 0).all(axis=-1, keepdims=True), np.broadcast_shapes(a.m.shape[:-1] + (1,), a.e.shape))
+    return np.where(zero, _NEVER, a.e) if zero.any() else a.e
+
+
+def _common(a: ScaledArray, axis: int) -> ScaledArray:
+    """The same array with one exponent along ``axis``."""
+    if a.e.shape[axis] == 1:
+        return a
+    e = _effective(a).max(axis=axis, keepdims=True)
+    e = np.where(e == _NEVER, 0, e)
+    zero = _effective(a) == _NEVER
+    return _shift(ScaledArray(a.m, a.r, np.where(zero, e, a.e)), e)
+
+
+def _tidy(m: Float, r: Float, e: Int) -> ScaledArray:
+    """Renormalise when mantissas leave the comfortable range."""
+    size = np.abs(m)
+    top = size.max(initial=0.0)
+    low = size.min(initial=np.inf, where=size > 0)
+    if (top <= SAFE and low >= 1 / SAFE) or not np.isfinite(top):
+        return ScaledArray(m, r, e)
+    biggest = size.max(axis=-1, keepdims=True)
+    by = np.where(biggest > 0, np.frexp(biggest)[1], 0).astype(np.int32)
+    return ScaledArray(np.ldexp(m, -by), np.ldexp(r, -by), e + by)
