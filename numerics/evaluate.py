@@ -49,10 +49,12 @@ class Environment:
 
     Args:
         variables: name -> array with axes (lane, node, j, i, k).
+        derived: name -> frozen plain data over other variables, evaluated on first use.
     """
 
-    def __init__(self, variables: Mapping[str, ScaledArray]) -> None:
+    def __init__(self, variables: Mapping[str, ScaledArray], derived: Mapping[str, Key] | None = None) -> None:
         self._variables = dict(variables)
+        self._derived = dict(derived or {})
         self._cache: dict[Key, ScaledArray] = {}
 
     def evaluate(self, data: Sequence[Any]) -> ScaledArray:
@@ -72,11 +74,7 @@ class Environment:
     def _apply(self, key: Key) -> ScaledArray:
         op, *rest = key
         if op == "var":
-            try:
-                return self._variables[rest[0]]
-            except KeyError:
-                known = ", ".join(sorted(self._variables))
-                raise NumericsError(f"variable {rest[0]!r} is not measured here; known: {known}") from None
+            return self._variable(rest[0])
         if op == "rat":
             return _rational(rest[0])
         if op == "pi":
@@ -95,6 +93,15 @@ class Environment:
         if op in _FUNCTIONS:
             return _FUNCTIONS[op](*args)
         raise NumericsError(f"operator {op!r} has no floating-point evaluation")
+
+    def _variable(self, name: str) -> ScaledArray:
+        if name in self._variables:
+            return self._variables[name]
+        if name not in self._derived:
+            known = ", ".join(sorted({*self._variables, *self._derived}))
+            raise NumericsError(f"variable {name!r} is not measured here; known: {known}")
+        value = self._variables[name] = self._eval(self._derived[name])
+        return value
 
 
 def _rational(text: str) -> ScaledArray:

@@ -35,7 +35,8 @@ def relation_text(r: Relation) -> str:
 
 def relation_latex(r: Relation) -> str:
     """``lhs \\le rhs`` as LaTeX."""
-    return f"{latex(r.lhs)} {'\\le' if r.op == '<=' else r.op} {latex(r.rhs)}"
+    op = r"\le" if r.op == "<=" else r.op
+    return f"{latex(r.lhs)} {op} {latex(r.rhs)}"
 
 
 class _Printer:

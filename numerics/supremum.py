@@ -1,0 +1,99 @@
+"""Suprema over time of a comparison, from dense samples, with an interval that contains them.
+
+A comparison ``lhs <= rhs`` is scored by ``log(lhs/rhs)`` (with both sides negative: ``log(rhs/lhs)``), so that a score
+below zero means that it holds, whatever the scale. Within one step of the integrator the sides are smooth (the
+activation pattern is frozen), and what a sample misses between its nodes is bounded through second differences.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from numerics.extended import Float, ScaledArray
+
+SAFETY = 2.0  # on second differences, which stand for the second derivative between the nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores at nodes, each (L, m): measured value and the ends of the interval that contains the true one."""
+
+    mid: Float
+    low: Float
+    high: Float
+
+
+def _flat(a: ScaledArray, shape: tuple[int, ...]) -> tuple[Float, Float, Float]:
+    m = np.broadcast_to(a.m, shape)[:, :, 0, 0, 0]
+    r = np.broadcast_to(a.r, shape)[:, :, 0, 0, 0]
+    e = np.broadcast_to(a.e, shape)[:, :, 0, 0, 0]
+    return m, r, e * float(np.log(2.0))
+
+
+def compare(
+    lhs: ScaledArray, rhs: ScaledArray, shape: tuple[int, ...], *, strict: bool = False
+) -> Scores:
+    """Score ``lhs <= rhs`` at every node of every lane.
+
+    Args:
+        lhs, rhs: numbers with axes (lane, node, 1, 1, 1). shape: (L, m).
+        strict: the relation is ``<``: two exact zeros then score 0, not -inf.
+    """
+    full = (*shape, 1, 1, 1)
+    lm, lr, le = _flat(lhs, full)
+    rm, rr, re = _flat(rhs, full)
+    equal = (lr == 0) & (rr == 0) & (lm == rm) & (le == re)  # exactly, not only within rounding
+    rounding = np.where(equal, 0.0, 2.0**-52 * (np.abs(le) + np.abs(re) + 4.0))
+    zero = 0.0 if strict else -np.inf
+    return Scores(
+        _score(lm, le, rm, re, zero),
+        _score(lm - lr, le, rm + rr, re, zero) - rounding,
+        _score(lm + lr, le, rm - rr, re, zero) + rounding,
+    )
+
+
+def _score(a: Float, ea: Float, b: Float, eb: Float, zero: float) -> Float:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        la, lb = np.log(np.abs(a)) + ea, np.log(np.abs(b)) + eb
+        out = np.where(
+            b > 0,
+            np.where(a > 0, la - lb, -np.inf),
+            np.where(a < 0, np.where(b < 0, lb - la, -np.inf), np.inf),
+        )
+    # 0 <= 0 holds although no ratio says by how much
+    return np.where(np.isnan(a) | np.isnan(b), np.nan, np.where((a == 0) & (b == 0), zero, out))
+
+
+def step_supremum(scores: Scores) -> tuple[Scores, np.ndarray]:
+    """The supremum over one step per lane, from scores at equidistant nodes that include both ends.
+
+    Returns:
+        Scores of shape (L,), and the node (L,) at which the measured score is largest.
+    """
+    where = np.argmax(scores.mid, axis=1)
+    lanes = np.arange(scores.mid.shape[0])
+    mid = scores.mid[lanes, where]
+    low = scores.low.max(axis=1)
+    missed = _between_nodes(scores.mid)
+    return Scores(mid, low, scores.high.max(axis=1) + missed), where
+
+
+def _between_nodes(mid: Float) -> Float:
+    """log(1 + what an equidistant sample can miss), relative to its maximum; shape (L,)."""
+    if mid.shape[1] < 3:
+        return np.zeros(mid.shape[0])
+    top = mid.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        q = np.where(np.isfinite(top), np.exp(mid - np.where(np.isfinite(top), top, 0.0)), 0.0)
+    bend = np.abs(q[:, :-2] - 2.0 * q[:, 1:-1] + q[:, 2:])
+    left = np.concatenate([bend[:, :1], bend], axis=1)
+    right = np.concatenate([bend, bend[:, -1:]], axis=1)
+    S = SAFETY * np.maximum(left, right)
+    slope = np.abs(np.diff(q, axis=1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # a parabola with second difference S exceeds the higher end of its interval by (S/8) (1 - 2 slope/S)^2
+        inside = np.where(S > 0, np.maximum(1.0 - 2.0 * slope / np.where(S > 0, S, 1.0), 0.0), 0.0)
+    excess = np.maximum(q[:, :-1], q[:, 1:]) + S / 8.0 * inside**2 - 1.0
+    return np.log1p(np.maximum(excess.max(axis=1), 0.0))

@@ -1,0 +1,226 @@
+"""How early alignment is measured: separability, opposite cones, and the events of a trajectory.
+
+Numbers before the integration: ``mu``, ``gap`` = min{μ X_min, min_j ‖x_∓‖ sin φ_j}, ``escape`` = max_j log cot(φ_j/2) /
+‖x_∓‖ over the neurons that start in the cone opposite to their sign (0 where there is none), ``c_loss``.
+
+Events: ``t_align``, the earliest time from which on every neuron is in the cone of its sign or dead; ``t2``, the first
+time at which both classes reach max|f| = 1/4, with ``loss2``, ``a_plus``, ``a_minus`` there; ``survivors_plus`` and
+``survivors_minus``, numbers of neurons in S_± once all are aligned; ``t_grow``, the first time at which a squared norm has
+grown by the factor 1/ε, and ``rate_max`` = sup of d‖w_j‖²/dt / ‖w_j‖² until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from numerics.evaluate import lane_scalar
+from numerics.extended import ScaledArray, scaled
+from numerics.supremum import compare, step_supremum
+from proofs_checks.batch import Batch, Float, Indices, StepContext
+from proofs_checks.claims.trajectory import TrajectoryClaim, uniform_nodes
+from theory.early_alignment import FINAL_PHASE
+from theory.quantity import (
+    amax,
+    amin,
+    maximum,
+    minimum,
+    quantity,
+    relu,
+    sqnorm,
+    step,
+    total,
+    var,
+)
+from theory.quantity import qabs as absolute
+
+_w, _v, _f, _y, _s = var("w", "jk"), var("v", "j"), var("f", "i"), var("y", "i"), var("s", "ji")
+_positive, _negative = step(_y), step(-_y)
+BOTH_GROWN = quantity(1) <= quantity(4) * minimum(
+    amax(absolute(_f) * _positive, "i"), amax(absolute(_f) * _negative, "i")
+)
+# activation on all points of one class and on none of the other, and the sign of v
+_in_plus = amin(maximum(_s, _negative), "i") * (quantity(1) - amax(_s * _negative, "i")) * step(_v)
+_in_minus = amin(maximum(_s, _positive), "i") * (quantity(1) - amax(_s * _positive, "i")) * step(-_v)
+A_PLUS, A_MINUS = total(_v**2 * _in_plus, "j"), total(_v**2 * _in_minus, "j")
+GROWN = quantity(1) <= var("eps") * amax(sqnorm(_w) / var("w0_sq", "j"), "j")
+RATE = relu(amax(var("growth", "j"), "j")) <= quantity(1)
+EXACT_BELOW = 1e-9  # cosines smaller than this are decided with rational arithmetic
+
+
+class EarlyAlignmentClaim(TrajectoryClaim):
+    """Numbers and events of early alignment; see the module's docstring."""
+
+    def __init__(self, batch: Batch, wanted: Iterable[str]) -> None:
+        super().__init__(batch, wanted)
+        self._static()
+        size = batch.size
+        self.declare("t_align", "t2", "loss2", "a_plus", "a_minus", "survivors_plus", "survivors_minus")
+        self.declare("t_grow", "rate_max")
+        self.open_events = {name: np.ones(size, dtype=bool) for name in ("t_align", "t2", "t_grow")}
+        self._aligned = np.zeros(size, dtype=bool)
+        self._growing = np.ones(size, dtype=bool)
+        self._rate = np.zeros((2, size))
+
+    # -- before the integration ---------------------------------------------------------------------------------
+    def _static(self) -> None:
+        X, y, size = self.batch.X, self.batch.y, self.batch.size
+        rounding = (X.shape[1] + 4) * 2.0**-52
+        mu, mu_error = self._mu
+        self.numbers["mu"] = lane_scalar(np.full(size, mu), mu_error)
+        self.numbers["c_loss"] = lane_scalar(np.full(size, self._c_loss), 2.0**-51)
+        X_min = float(np.linalg.norm(X, axis=1).min())
+        gap = np.full(size, mu * X_min)
+        escape = np.zeros(size)
+        error = np.zeros(size)
+        for sign in (1.0, -1.0):
+            opposite = X[y == -sign].sum(axis=0)
+            length = float(np.linalg.norm(opposite))
+            if length == 0:
+                continue
+            # W0 directions in the cone opposite to the sign of v
+            z = self.batch.W0 @ X.T
+            active = np.where(y == -sign, z > 0, z <= 0).all(axis=2) & (self.batch.signs == sign)
+            cos = (self.batch.W0 @ opposite) / (np.linalg.norm(self.batch.W0, axis=2) * length)
+            cos = np.clip(np.where(active, cos, 0.0), -1.0, 1.0)
+            sin = np.sqrt((1 - cos) * (1 + cos))
+            gap = np.minimum(gap, np.where(active, length * sin, np.inf).min(axis=1))
+            with np.errstate(divide="ignore"):
+                slow = np.where(active, np.arctanh(cos) / length, 0.0)  # log cot(φ/2) = artanh(cos φ)
+                escape = np.maximum(escape, slow.max(axis=1))
+                error = np.maximum(error, np.where(active, 4 * rounding / (sin**2 * length), 0.0).max(axis=1))
+        self.numbers["gap"] = lane_scalar(gap, 8 * rounding * (np.abs(gap) + X_min + 1.0))
+        self.numbers["escape"] = lane_scalar(escape, error)
+        self.numbers["w0_sq"] = _neurons(np.sum(self.batch.W0**2, axis=2), self.batch)
+
+    @cached_property
+    def _mu(self) -> tuple[float, float]:
+        """(μ, bound on its error); exactly 0 is recognised."""
+        X, y = self.batch.X, self.batch.y
+        norms = np.linalg.norm(X, axis=1)
+        if (norms == 0).any():
+            return 0.0, 0.0
+        value, i, k = self._worst_pair
+        if abs(value) < EXACT_BELOW:
+            product = sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(X[i], X[k], strict=True))
+            exact = float(product) * y[i] * y[k] / float(norms[i] * norms[k])
+            # other pairs may be as close: they lie within the rounding of the worst one
+            return exact, 0.0 if exact <= 0 else 2.0**-40 * exact
+        return value, (X.shape[1] + 4) * 2.0**-52
+
+    @cached_property
+    def _worst_pair(self) -> tuple[float, int, int]:
+        """(cosine of y_i x_i and y_k x_k, i, k), the smallest."""
+        Z = self.batch.X * self.batch.y[:, None]
+        norms = np.linalg.norm(Z, axis=1)
+        safe = np.where(norms > 0, norms, 1.0)
+        cos = (Z @ Z.T) / (safe[:, None] * safe[None, :])
+        i, k = np.unravel_index(int(np.argmin(cos)), cos.shape)
+        return float(cos[i, k]), int(i), int(k)
+
+    @property
+    def _c_loss(self) -> float:
+        return 1.0 if self.batch.loss == "exponential" else 0.25 / float(np.log(2.0)) ** 2
+
+    def explain(self, hypothesis: str, lane: int) -> str:
+        zero = np.flatnonzero(np.linalg.norm(self.batch.X, axis=1) == 0)
+        if zero.size:
+            return f"point {zero[0]} is zero, so it has no direction"
+        value, i, k = self._worst_pair
+        same = "same class" if self.batch.y[i] == self.batch.y[k] else "opposite classes"
+        cosine = value * self.batch.y[i] * self.batch.y[k]
+        return f"points {i} and {k} ({same}) have cosine {cosine:.4g}"
+
+    # -- during the integration ---------------------------------------------------------------------------------
+    def on_step(self, context: StepContext) -> None:
+        if self.wanted & {"t_align", "t2", "survivors_plus", "survivors_minus"}:
+            self._watch_alignment(context)
+        if self.wanted & {"t2", "loss2", "a_plus", "a_minus"}:
+            self._watch_t2(context)
+        if self.wanted & {"t_grow", "rate_max"}:
+            self._watch_growth(context)
+
+    def _watch_alignment(self, context: StepContext) -> None:
+        mask, lanes = context.step.mask, context.lanes
+        positive = self.batch.y > 0
+        plus = (mask == positive).all(axis=2)
+        minus = (mask == ~positive).all(axis=2)
+        dead = ~mask.any(axis=2)
+        signs = self.batch.signs[lanes]
+        plus, minus = plus & (signs > 0), minus & (signs < 0)
+        aligned = (plus | minus | dead).all(axis=1)
+        new = aligned & ~self._aligned[lanes]
+        lost = ~aligned & self._aligned[lanes]
+        self.set("t_align", lanes[new], context.start[new], 2.0**-50 * context.start[new])
+        self.set("t_align", lanes[lost], np.full(int(lost.sum()), np.nan))
+        self.set("survivors_plus", lanes[new], plus[new].sum(axis=1).astype(float))
+        self.set("survivors_minus", lanes[new], minus[new].sum(axis=1).astype(float))
+        self._aligned[lanes] = aligned
+        self.open_events["t_align"][lanes] = ~aligned
+        if new.any() or lost.any():
+            context.forget()
+
+    def _watch_t2(self, context: StepContext) -> None:
+        rows = np.flatnonzero(self.open_events["t2"][context.lanes])
+        found, times, errors = self.first_time(context, rows, BOTH_GROWN)
+        if not found.size:
+            return
+        lanes = context.lanes[found]
+        env = context.environment(found, times[:, None])
+        for name, data in (("loss2", ["var", "loss"]), ("a_plus", A_PLUS.to_data()), ("a_minus", A_MINUS.to_data())):
+            value, radius = env.evaluate(data).to_float()
+            self.set(name, lanes, value.reshape(-1), radius.reshape(-1))
+        self.set("t2", lanes, times, errors)
+        self.open_events["t2"][lanes] = False
+        context.forget()
+
+    def _watch_growth(self, context: StepContext) -> None:
+        rows = np.flatnonzero(self._growing[context.lanes])
+        if not rows.size:
+            return
+        found, times, errors = self.first_time(context, rows, GROWN)
+        end = context.end.copy()
+        end[found] = times
+        self._track_rate(context, rows, end)
+        lanes = context.lanes[found]
+        self.set("t_grow", lanes, times, errors)
+        self._growing[lanes] = False
+        self.open_events["t_grow"][lanes] = False
+
+    def _track_rate(self, context: StepContext, rows: Indices, end: Float) -> None:
+        times = uniform_nodes(context.start[rows], end[rows])
+        env = context.environment(rows, times)
+        scores = compare(env.evaluate(RATE.lhs.to_data()), env.evaluate(RATE.rhs.to_data()), times.shape)
+        top, _ = step_supremum(scores)
+        lanes = context.lanes[rows]
+        self._rate[0, lanes] = np.maximum(self._rate[0, lanes], np.exp(top.mid))
+        self._rate[1, lanes] = np.maximum(self._rate[1, lanes], np.exp(top.high))
+
+    def finish(self, reached: Float) -> None:
+        super().finish(reached)
+        self.set("rate_max", np.arange(self.batch.size), self._rate[0], self._rate[1] - self._rate[0])
+
+    # -- how long to wait ---------------------------------------------------------------------------------------
+    def deadline(self, name: str) -> Float:
+        if name != "t2":
+            return super().deadline(name)
+        bound = FINAL_PHASE.expand(FINAL_PHASE.parts[1].relation).rhs
+        value, _ = self.lane_value(bound.to_data())
+        nobody = np.minimum(self._survivors("survivors_plus"), self._survivors("survivors_minus")) == 0
+        # without survivors of both signs an aligned network never reaches t2
+        t_align, _ = self.lane_value(["var", "t_align"])
+        return np.where(self._aligned & nobody, t_align, 1.01 * value)
+
+    def _survivors(self, name: str) -> Float:
+        value, _ = self.lane_value(["var", name])
+        return np.where(np.isnan(value), 1.0, value)
+
+
+def _neurons(values: Float, batch: Batch) -> ScaledArray:
+    """(B, h) numbers with the scale ε² as an array over neurons."""
+    mantissa, exponent = batch.eps
+    m = (values * mantissa[:, None] ** 2)[:, None, :, None, None]
+    return scaled(m, 8 * 2.0**-52 * m, 2 * exponent[:, None, None, None, None])

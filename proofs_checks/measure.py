@@ -1,0 +1,136 @@
+"""Statements on cases: one integration per batch, shared by all statements."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import numerics
+from proofs_checks.batch import Batch, Float, StepContext
+from proofs_checks.case import Case
+from proofs_checks.claims.trajectory import TrajectoryClaim
+from proofs_checks.tracker import Tracker
+from proofs_checks.verdict import Verdict
+from theory.errors import LemmataError
+from theory.statement import Statement
+
+LANES = 64  # cases integrated together
+Progress = Callable[[int], None]
+Listener = Callable[[StepContext], None]
+
+
+@dataclass
+class Measured:
+    """The trackers of one batch after the integration; for callers that want more than verdicts."""
+
+    batch: Batch
+    trackers: list[Tracker]
+    result: numerics.FlowResult
+    verdicts: list[list[Verdict]] = field(default_factory=list)  # per statement, per lane
+
+
+def batches(cases: Sequence[Case], lanes: int = LANES) -> list[tuple[list[int], Batch]]:
+    """Group cases that can be integrated together; each batch with the positions of its cases."""
+    groups: dict[object, list[int]] = {}
+    for index, case in enumerate(cases):
+        groups.setdefault(case.group(), []).append(index)
+    out = []
+    for members in groups.values():
+        for start in range(0, len(members), lanes):
+            chunk = members[start : start + lanes]
+            out.append((chunk, Batch(tuple(cases[i] for i in chunk))))
+    return out
+
+
+def measure_batch(
+    statements: Sequence[Statement],
+    batch: Batch,
+    *,
+    listeners: Sequence[Listener] = (),
+    until: Float | None = None,
+    options: numerics.FlowOptions | None = None,
+) -> Measured:
+    """Verdicts of all statements on one batch, from a single integration.
+
+    Args:
+        listeners: called with every step after the statements have seen it.
+        until: (B,) times up to which to integrate even where no statement asks for it.
+    """
+    claims: dict[str, TrajectoryClaim] = {}
+    wanted = {name for s in statements for name in _variables(s)}
+    for s in statements:
+        if s.claim not in claims:
+            claims[s.claim] = _load(s.claim)(batch, wanted)
+    trackers = [Tracker(s, claims[s.claim]) for s in statements]
+    floor = np.zeros(batch.size) if until is None else until
+
+    def needed() -> Float:
+        return np.maximum.reduce([floor, *(t.last for t in trackers)])
+
+    class Watch:
+        def on_step(self, step: numerics.StepView) -> None:
+            for claim in claims.values():
+                context = StepContext(batch, step, claim.numbers)
+                claim.on_step(context)
+                for tracker in trackers:
+                    if tracker.claim is claim:
+                        tracker.on_step(context)
+            for listener in listeners:
+                listener(context)
+
+    def horizon(step: numerics.StepView) -> Float:
+        lanes = np.asarray(step.lanes)
+        return np.maximum(needed()[lanes], step.t0 + step.tau)
+
+    result = numerics.integrate(
+        batch.problem(),
+        until=np.minimum(needed(), 1e300),
+        observers=[Watch()],
+        horizon=horizon,
+        options=options or numerics.FlowOptions(),
+    )
+    for claim in claims.values():
+        claim.finish(result.t)
+    stopped = tuple("" if ok else reason for ok, reason in zip(result.ok, result.reason, strict=True))
+    measured = Measured(batch, trackers, result)
+    measured.verdicts = [t.finish(result.t, stopped) for t in trackers]
+    return measured
+
+
+def measure(
+    statements: Sequence[Statement], cases: Sequence[Case], *, progress: Progress | None = None
+) -> list[list[Verdict]]:
+    """Verdicts, one list per statement in the order of the cases.
+
+    Args:
+        progress: called with the number of cases that were finished since the last call.
+    """
+    out: list[list[Verdict | None]] = [[None] * len(cases) for _ in statements]
+    for members, batch in batches(cases):
+        measured = measure_batch(statements, batch)
+        for row, verdicts in zip(out, measured.verdicts, strict=True):
+            for index, verdict in zip(members, verdicts, strict=True):
+                row[index] = verdict
+        if progress is not None:
+            progress(len(members))
+    return [[v for v in row if v is not None] for row in out]
+
+
+def _variables(statement: Statement) -> set[str]:
+    relations = [p.relation for p in statement.parts] + [h.relation for h in statement.hypotheses]
+    relations += [p.touch.differential for p in statement.parts if p.touch]
+    quantities = [q for p in statement.parts if p.domain for q in (p.domain.start, p.domain.end) if q is not None]
+    if statement.horizon is not None:
+        quantities.append(statement.horizon)
+    return {name for r in (*relations, *quantities) for name in statement.expand(r).variables()}
+
+
+def _load(path: str) -> type[TrajectoryClaim]:
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError) as error:
+        raise LemmataError(f"claim {path!r} cannot be loaded: {error}; give 'module:class'") from error

@@ -1,0 +1,170 @@
+"""One relation of a conclusion followed along the trajectories of a batch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numerics.evaluate import Environment, freeze
+from numerics.extended import ScaledArray
+from numerics.supremum import Scores, compare, step_supremum
+from proofs_checks.batch import Float, StepContext
+from proofs_checks.claims.trajectory import TrajectoryClaim, uniform_nodes
+from proofs_checks.verdict import Status
+from theory.quantity import Relation
+from theory.statement import Part, Statement
+
+HUGE = 1e300  # stands for the time of an event that has not happened
+Bools = NDArray[np.bool_]
+
+
+@dataclass
+class Extremum:
+    """The running supremum of the scores of one relation; all arrays are (B,)."""
+
+    size: int
+    mid: Float = field(init=False)
+    low: Float = field(init=False)
+    high: Float = field(init=False)
+    at: Float = field(init=False)
+    log_lhs: Float = field(init=False)
+    log_rhs: Float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.mid, self.low, self.high = (np.full(self.size, -np.inf) for _ in range(3))
+        self.at, self.log_lhs, self.log_rhs = (np.full(self.size, np.nan) for _ in range(3))
+
+    def update(self, lanes: NDArray[np.intp], top: Scores, at: Float, logs: tuple[Float, Float]) -> None:
+        """Take one step's supremum into account."""
+        self.low[lanes] = np.fmax(self.low[lanes], top.low)
+        # NaN means that a side could not be evaluated: nothing is known, so nothing holds
+        self.high[lanes] = np.maximum(self.high[lanes], np.where(np.isnan(top.high), np.inf, top.high))
+        better = (top.mid > self.mid[lanes]) | np.isnan(self.log_rhs[lanes])
+        which = lanes[better]
+        self.mid[which], self.at[which] = top.mid[better], at[better]
+        self.log_lhs[which], self.log_rhs[which] = logs[0][better], logs[1][better]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one part says about one lane; logarithms as in `proofs_checks.verdict.Verdict`."""
+
+    name: str
+    relation: Relation
+    status: Status
+    mid: float
+    low: float
+    high: float
+    log_lhs: float
+    log_rhs: float
+    at: float
+    horizon: tuple[float, float] | None
+    covered: bool
+
+    @property
+    def rank(self) -> int:
+        """Larger is worse."""
+        return (Status.HOLDS, Status.UNDECIDED, Status.VIOLATED).index(self.status)
+
+
+class PartTracker:
+    """One part of a conclusion: its relation on its domain, or once at the end where it has no domain."""
+
+    def __init__(self, statement: Statement, part: Part, claim: TrajectoryClaim) -> None:
+        self.part = part
+        self.claim = claim
+        self.relation: Relation = statement.expand(part.relation)
+        self.main = Extremum(claim.batch.size)
+        self.near = Extremum(claim.batch.size)  # the differential form, in the window where the relation touches
+        self.seen = np.full(claim.batch.size, -np.inf)  # the domain has been checked up to here
+
+        def data(q):  # type: ignore[no-untyped-def]
+            return None if q is None else freeze(statement.expand(q).to_data())
+
+        self.start = data(part.domain.start) if part.domain else None
+        self.end = data(part.domain.end) if part.domain else None
+        self.window = data(part.touch.window) if part.touch else None
+        self.differential: Relation | None = statement.expand(part.touch.differential) if part.touch else None
+
+    def on_step(self, context: StepContext, active: Bools, last: Float) -> None:
+        """Sample the relation where its domain, cut at ``last``, meets this step."""
+        if self.start is None:
+            return
+        lanes = context.lanes
+        start = self.claim.lane_value(self.start)[0]
+        end = self._end(last)
+        free = start if self.window is None else start + self.claim.lane_value(self.window)[0]
+        if self.differential is not None:
+            self._sample(context, active, start[lanes], np.minimum(free, end)[lanes], self.near, self.differential)
+        self._sample(context, active, free[lanes], end[lanes], self.main, self.relation)
+
+    def _end(self, last: Float) -> Float:
+        return last if self.end is None else np.minimum(self.claim.lane_value(self.end)[0], last)
+
+    def _sample(
+        self, context: StepContext, active: Bools, start: Float, end: Float, into: Extremum, relation: Relation
+    ) -> None:
+        low, high = np.maximum(context.start, start), np.minimum(context.end, end)
+        rows = np.flatnonzero(active[context.lanes] & (low <= high))  # false where an end is still NaN
+        if not rows.size:
+            return
+        times = uniform_nodes(low[rows], high[rows])
+        env = context.environment(rows, times)
+        lhs, rhs = env.evaluate(relation.lhs.to_data()), env.evaluate(relation.rhs.to_data())
+        top, where = step_supremum(compare(lhs, rhs, times.shape, strict=relation.op == "<"))
+        lanes, pick = context.lanes[rows], (np.arange(rows.size), where)
+        into.update(lanes, top, times[pick], (_log(lhs, times.shape)[pick], _log(rhs, times.shape)[pick]))
+        self.seen[lanes] = np.maximum(self.seen[lanes], high[rows])
+
+    def score_once(self, active: Bools) -> None:
+        """A relation between times: scored on the hull of the ends of events that did not happen."""
+        if self.start is not None:
+            return
+        early = self.claim.environment
+        late = Environment({**self.claim.numbers, **_postponed(self.claim)})
+        lanes = np.flatnonzero(active)
+        shape, strict = (active.size, 1), self.relation.op == "<"
+        with np.errstate(all="ignore"):
+            lhs = [env.evaluate(self.relation.lhs.to_data()) for env in (early, late)]
+            rhs = [env.evaluate(self.relation.rhs.to_data()) for env in (early, late)]
+            mid = compare(lhs[0], rhs[0], shape, strict=strict).mid[:, 0]
+            # monotone in every event, so the ends of the hull are attained at the ends of the events
+            low = np.minimum(*(compare(a, b, shape, strict=strict).low[:, 0] for a, b in ((lhs[0], rhs[0]), (lhs[0], rhs[1]))))
+            high = np.maximum(*(compare(a, b, shape, strict=strict).high[:, 0] for a, b in ((lhs[0], rhs[0]), (lhs[1], rhs[0]))))
+        logs = _log(lhs[0], shape)[lanes, 0], _log(rhs[0], shape)[lanes, 0]
+        self.main.update(lanes, Scores(mid[lanes], low[lanes], high[lanes]), np.full(lanes.size, np.nan), logs)
+
+    def outcome(self, lane: int, last: Float) -> Outcome:
+        """The result on one lane; ``last`` as in `on_step`."""
+        main = self.main
+        horizon, covered, complete = None, True, not math.isnan(main.log_rhs[lane])
+        if self.start is not None:
+            start, end = float(self.claim.lane_value(self.start)[0][lane]), float(self._end(last)[lane])
+            horizon = (start, float(self.seen[lane]))
+            complete = complete and horizon[1] >= end - 1e-12 * abs(end)
+            covered = complete and self.end is not None
+        low, high = (max(float(a[lane]), float(b[lane])) for a, b in ((main.low, self.near.low), (main.high, self.near.high)))
+        strict = self.relation.op == "<"
+        if low >= 0 if strict else low > 0:
+            status = Status.VIOLATED
+        elif complete and (high < 0 if strict else high <= 0):
+            status = Status.HOLDS
+        else:
+            status = Status.UNDECIDED
+        values = (float(a[lane]) for a in (main.mid, main.low, main.high, main.log_lhs, main.log_rhs, main.at))
+        return Outcome(self.part.name, self.part.relation, status, *values, horizon, covered)
+
+
+def _log(a: ScaledArray, shape: tuple[int, ...]) -> Float:
+    return np.broadcast_to(a.log_interval()[0], (*shape, 1, 1, 1))[:, :, 0, 0, 0]
+
+
+def _postponed(claim: TrajectoryClaim) -> dict[str, ScaledArray]:
+    out = {}
+    for name, missing in claim.open_events.items():
+        a, where = claim.numbers[name], missing[:, None, None, None, None]
+        out[name] = ScaledArray(np.where(where, HUGE, a.m), np.where(where, 0.0, a.r), a.e)
+    return out

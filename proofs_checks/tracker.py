@@ -1,0 +1,194 @@
+"""One statement followed along the trajectories of a batch, from hypotheses to verdicts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numerics.evaluate import freeze
+from numerics.extended import LOG2, ScaledArray
+from numerics.supremum import compare
+from proofs_checks.batch import Float, StepContext
+from proofs_checks.claims.trajectory import TrajectoryClaim
+from proofs_checks.parts import Outcome, PartTracker
+from proofs_checks.verdict import Rigor, Status, Verdict, decimal
+from theory.printing import relation_text
+from theory.statement import Hypothesis, Statement
+
+Bools = NDArray[np.bool_]
+
+
+class Tracker:
+    """A statement on a batch.
+
+    Attributes:
+        active: (B,) lanes on which the statement is not settled by its hypotheses.
+        last: (B,) time up to which the trajectory is needed, as known at the last step.
+    """
+
+    def __init__(self, statement: Statement, claim: TrajectoryClaim) -> None:
+        self.statement = statement
+        self.claim = claim
+        self.size = claim.batch.size
+        self.parts = [PartTracker(statement, p, claim) for p in statement.parts]
+        self.settled: dict[int, tuple[Status, str]] = {}
+        self.margins: list[list[str]] = [[] for _ in range(self.size)]
+        self.active: Bools = np.ones(self.size, dtype=bool)
+        self._check_setting()
+        self._decide([h for h in statement.hypotheses if not h.eventual])
+        ends = [p.end or p.start for p in self.parts if p.start is not None]
+        if statement.horizon is not None:
+            ends.append(freeze(statement.expand(statement.horizon).to_data()))
+        self._ends = ends
+        self._waits = self._events_in(
+            *(q for p in statement.parts if p.domain for q in (p.domain.start, p.domain.end)), statement.horizon
+        )
+        self.last = self.needed()
+
+    def _events_in(self, *quantities: object) -> set[str]:
+        names: set[str] = set()
+        for q in quantities:
+            if q is not None:
+                names |= self.statement.expand(q).variables()
+        return names & set(self.claim.open_events)
+
+    # -- hypotheses ---------------------------------------------------------------------------------------------
+    def _settle(self, lane: int, status: Status, reason: str) -> None:
+        self.settled[lane] = (status, reason)
+        self.active[lane] = False
+
+    def _check_setting(self) -> None:
+        setting, case = self.statement.setting, self.claim.batch.cases[0]
+        if case.loss not in setting.losses:
+            reason = (
+                f"the statement speaks of the losses {', '.join(setting.losses)}, the case uses {case.loss}; "
+                "choose one of these"
+            )
+        elif case.reduction != setting.reduction:
+            reason = (
+                f"the statement speaks of the {setting.reduction} of the losses, the case uses the {case.reduction}; "
+                "change the reduction"
+            )
+        else:
+            return
+        for lane in range(self.size):
+            self._settle(lane, Status.VACUOUS, reason)
+
+    def _decide(self, hypotheses: list[Hypothesis]) -> None:
+        for hypothesis in hypotheses:
+            relation = self.statement.expand(hypothesis.relation)
+            strict = relation.op == "<"
+            with np.errstate(all="ignore"):
+                env = self.claim.environment
+                sides = [env.evaluate(q.to_data()) for q in (relation.lhs, relation.rhs)]
+                scores = compare(*sides, (self.size, 1), strict=strict)
+            low, high = scores.low[:, 0], scores.high[:, 0]
+            met = high < 0 if strict else high <= 0
+            fails = low >= 0 if strict else low > 0
+            for lane in np.flatnonzero(self.active):
+                left, right = (_shown(a, int(lane)) for a in sides)
+                if met[lane]:
+                    self.margins[lane].append(f"{hypothesis.name}: {left} {'<' if strict else '≤'} {right}")
+                elif fails[lane]:
+                    remedy = hypothesis.remedy.replace("{worst}", self.claim.explain(hypothesis.name, int(lane)))
+                    self._settle(
+                        int(lane),
+                        Status.VACUOUS,
+                        f"hypothesis {hypothesis.name} fails: {relation_text(hypothesis.relation)} with {left} against "
+                        f"{right}; {remedy}",
+                    )
+                else:
+                    self._settle(
+                        int(lane),
+                        Status.UNDECIDED,
+                        f"hypothesis {hypothesis.name} cannot be decided in floating point: {left} against {right}; "
+                        "move the case away from equality",
+                    )
+
+    # -- during the integration ---------------------------------------------------------------------------------
+    def needed(self) -> Float:
+        """(B,) time up to which the trajectory is needed; -inf where the statement is settled."""
+        until = np.zeros(self.size)
+        for data in self._ends:
+            value, _ = self.claim.lane_value(data)
+            until = np.where(np.isnan(value), np.inf, np.maximum(until, value))
+        for name in self._waits:
+            limit = np.where(self.claim.known(name), np.inf, self.claim.deadline(name))
+            until = np.minimum(until, limit)
+        return np.where(self.active, until, -np.inf)
+
+    def on_step(self, context: StepContext) -> None:
+        """Let every part see one step."""
+        self.last = self.needed()
+        if self.active[context.lanes].any():
+            for part in self.parts:
+                part.on_step(context, self.active, self.last)
+
+    # -- the end ------------------------------------------------------------------------------------------------
+    def finish(self, reached: Float, stopped: tuple[str, ...]) -> list[Verdict]:
+        """Verdicts, one per lane.
+
+        Args:
+            reached: (B,) end of the trajectory. stopped: for each lane why it ended early, or "".
+        """
+        eventual = [h for h in self.statement.hypotheses if h.eventual]
+        watched = self._events_in(*(h.relation for h in eventual))
+        for lane in np.flatnonzero(self.active):
+            # an event that an early end hides must not look like a failed hypothesis
+            if stopped[lane] and any(self.claim.open_events[name][lane] for name in watched):
+                self._settle(int(lane), Status.UNDECIDED, stopped[lane])
+        self._decide(eventual)
+        for part in self.parts:
+            part.score_once(self.active)
+        return [self._verdict(lane, float(reached[lane]), stopped[lane]) for lane in range(self.size)]
+
+    def _verdict(self, lane: int, reached: float, stopped: str) -> Verdict:
+        case = self.claim.batch.cases[lane].hash
+        if lane in self.settled:
+            status, reason = self.settled[lane]
+            return Verdict(self.statement.id, case, status, Rigor.NUMERICAL, reason=reason)
+        outcomes = [p.outcome(lane, self.last) for p in self.parts]
+        chosen = max(outcomes, key=lambda o: (o.rank, o.mid))
+        spans = [o.horizon for o in outcomes if o.horizon is not None]
+        spread = max(chosen.high - chosen.mid, chosen.mid - chosen.low) if math.isfinite(chosen.mid) else 0.0
+        tightness = math.exp(chosen.mid) if chosen.mid < 709 else math.inf
+        return Verdict(
+            self.statement.id,
+            case,
+            chosen.status,
+            Rigor.NUMERICAL,
+            tightness=tightness,
+            log_tightness=chosen.mid,
+            error=tightness * math.expm1(min(spread, 700.0)),
+            log_lhs=chosen.log_lhs,
+            log_rhs=chosen.log_rhs,
+            horizon=(min(s[0] for s in spans), max(s[1] for s in spans)) if spans else (0.0, reached),
+            domain_covered=all(o.covered for o in outcomes),
+            part=chosen.name,
+            at=None if math.isnan(chosen.at) else chosen.at,
+            reason=self._reason(chosen, lane, stopped),
+        )
+
+    def _reason(self, chosen: Outcome, lane: int, stopped: str) -> str:
+        if chosen.status is Status.HOLDS:
+            return "; ".join(self.margins[lane])
+        if chosen.status is Status.VIOLATED:
+            return (
+                f"{chosen.name}: {relation_text(chosen.relation)} fails with lhs = {decimal(chosen.log_lhs)}, "
+                f"rhs = {decimal(chosen.log_rhs)}"
+            )
+        return stopped or (
+            f"{chosen.name}: the error bound straddles the relation; use a smaller rtol or a shorter horizon"
+        )
+
+
+def _shown(a: ScaledArray, lane: int) -> str:
+    """The measured value on one lane, for messages."""
+    at = lane if a.m.shape[0] > 1 else 0
+    m, e = float(a.m[at].ravel()[0]), int(a.e[at if a.e.shape[0] > 1 else 0].ravel()[0])
+    if m == 0 or not math.isfinite(m):
+        return f"{m:.4g}"
+    value = decimal(math.log(abs(m)) + e * LOG2)
+    return ("-" if m < 0 else "") + (f"{value:.4g}" if isinstance(value, float) else str(value))
