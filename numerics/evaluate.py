@@ -115,8 +115,8 @@ def _minimum(a: ScaledArray, b: ScaledArray) -> ScaledArray:
 
 
 def _log1p(a: ScaledArray) -> ScaledArray:
-    x, _ = a.to_float()
-    if np.all(np.abs(x) < 2.0**-60):  # log1p(z) = z within z^2
+    x, radius = a.to_float()
+    if np.all(np.abs(x) + radius < 2.0**-60):  # log1p(z) = z within z^2
         return ScaledArray(a.m, a.r + 2.0**-52 * np.abs(a.m), a.e)
     return a.unary(np.log1p, lambda v, r: 1.0 / np.maximum(1.0 + v - r, 0.0))
 

@@ -24,6 +24,8 @@ Int = NDArray[np.int64]
 
 UNIT = 2.0**-52  # two rounding units: covers numpy's elementary functions (below one ulp) and the op itself
 LOG2 = float(np.log(2.0))
+UP = 1.0 + 2.0**-50  # radii are themselves rounded
+TINY = float(np.finfo(float).tiny)  # below it floats lose accuracy
 SAFE = 2.0**300  # mantissas outside [1/SAFE, SAFE] are renormalised
 
 
@@ -48,7 +50,7 @@ class ScaledArray:
     def __add__(self, other: ScaledArray) -> ScaledArray:
         a, b, e = _align(self, other)
         m = a.m + b.m
-        return ScaledArray(m, a.r + b.r + UNIT * _size(m), e)
+        return ScaledArray(m, UP * (a.r + b.r + UNIT * _size(m)), e)
 
     def __sub__(self, other: ScaledArray) -> ScaledArray:
         return self + (-other)
@@ -57,7 +59,7 @@ class ScaledArray:
         m = self.m * other.m
         sa, sb = _size(self.m), _size(other.m)
         r = sa * other.r + sb * self.r + self.r * other.r + UNIT * sa * sb
-        return _tidy(m, r, self.e + other.e)
+        return _tidy(m, UP * r, self.e + other.e)
 
     def __truediv__(self, other: ScaledArray) -> ScaledArray:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -65,7 +67,7 @@ class ScaledArray:
             m = self.m / other.m
             q = _size(m)
             r = np.where(low > 0, (self.r + q * other.r) / np.where(low > 0, low, 1.0) + UNIT * q, np.inf)
-        return _tidy(m, r, self.e - other.e)
+        return _tidy(m, UP * r, self.e - other.e)
 
     def scale(self, exponent: Int) -> ScaledArray:
         """Exact multiplication by ``2**exponent``."""
@@ -99,7 +101,7 @@ class ScaledArray:
             # |sqrt(a) - sqrt(m)| = |a - m| / (sqrt(a) + sqrt(m)) <= r / sqrt(m), and <= sqrt(r) always
             linear = np.where(root > 0, r / np.where(root > 0, root, 1.0), np.inf)
         radius = np.minimum(linear, np.sqrt(np.maximum(r, 0) + np.maximum(-m, 0)))
-        return ScaledArray(root, radius + UNIT * root, e)
+        return ScaledArray(root, UP * radius + UNIT * root, e)
 
     def power(self, exponent: float) -> ScaledArray:
         """A power with a real exponent, on nonnegative values (any value for small integers)."""
@@ -110,7 +112,11 @@ class ScaledArray:
             return out
         if exponent == 0.5:
             return self.sqrt()
-        return (self.log() * constant(exponent, self.m.ndim)).exp()
+        general = (self.log() * constant(exponent, self.m.ndim)).exp()
+        zero = (self.m == 0) & (self.r == 0)
+        if exponent <= 0 or not zero.any():
+            return general
+        return ScaledArray(np.where(zero, 0.0, general.m), np.where(zero, 0.0, general.r), general.e)
 
     def log(self) -> ScaledArray:
         """Natural logarithm; -inf at exact zeros, radius inf where the ball reaches 0."""
@@ -129,19 +135,19 @@ class ScaledArray:
         with np.errstate(over="ignore"):
             # x - k log 2 is rounded in proportion to |x|
             radius = m * (np.expm1(r) + UNIT * (2.0 + np.abs(x)))
-        return ScaledArray(m, radius, k.astype(np.int64))
+        return ScaledArray(m, UP * radius, k.astype(np.int64))
 
     def expm1(self) -> ScaledArray:
         """exp(.) - 1 with full relative accuracy for small arguments of any exponent."""
         x, r = self.to_float()
-        tiny = np.broadcast_to(np.abs(x) < 2.0**-60, np.shape(self.m + x))
+        tiny = np.broadcast_to(np.abs(x) + r < 2.0**-60, np.shape(self.m + x))
         with np.errstate(over="ignore"):
             m = np.expm1(x)
             radius = np.exp(x) * np.expm1(r) + UNIT * np.abs(m)
         # |e^z - 1 - z| <= z^2 for |z| <= 1: below 2**-60 that is less than a rounding unit of z
         out_m = np.where(tiny, self.m, m)
         out_r = np.where(tiny, self.r * (1 + UNIT) + UNIT * np.abs(self.m), radius)
-        return ScaledArray(out_m, out_r, np.where(tiny, self.e, 0))
+        return ScaledArray(out_m, UP * out_r, np.where(tiny, self.e, 0))
 
     def unary(self, f: Callable[[Float], Float], lipschitz: Callable[[Float, Float], Float]) -> ScaledArray:
         """A function that is Lipschitz on the ball; ``lipschitz(x, r)`` bounds |f'| on [x - r, x + r]."""
@@ -149,7 +155,7 @@ class ScaledArray:
         with np.errstate(invalid="ignore"):
             m = f(x)
             radius = np.where(r == 0, 0.0, lipschitz(x, r) * r) + UNIT * (np.abs(m) + np.abs(x))
-        return ScaledArray(m, radius, np.zeros_like(self.e))
+        return ScaledArray(m, UP * radius, np.zeros_like(self.e))
 
     # -- reductions ---------------------------------------------------------------------------------------------
     def sum(self, axis: int) -> ScaledArray:
@@ -159,7 +165,7 @@ class ScaledArray:
         m = a.m.sum(axis=axis, keepdims=True)
         r = np.broadcast_to(a.r, _reduced(a.m.shape, a.r)).sum(axis=axis, keepdims=True)
         size = _size(np.abs(a.m).sum(axis=axis, keepdims=True))
-        return ScaledArray(m, r + n * UNIT * size, a.e)
+        return ScaledArray(m, UP * (r + n * UNIT * size), a.e)
 
     def max(self, axis: int) -> ScaledArray:
         """Maximum over an axis (kept, with length 1); the error of a maximum is at most the largest error."""
@@ -167,9 +173,7 @@ class ScaledArray:
         r = np.broadcast_to(a.r, a.m.shape)
         top = a.m.max(axis=axis, keepdims=True)
         # only entries that may attain the maximum contribute their error
-        high = (a.m + r).max(axis=axis, keepdims=True)
-        low = (a.m - r).max(axis=axis, keepdims=True)
-        return ScaledArray(top, np.maximum(high - top, top - low), a.e)
+        return ScaledArray(top, _reach(top, (a.m + r).max(axis, keepdims=True), (a.m - r).max(axis, keepdims=True), r), a.e)
 
     def min(self, axis: int) -> ScaledArray:
         """Minimum over an axis (kept, with length 1)."""
@@ -181,12 +185,12 @@ class ScaledArray:
         s = np.sum(self.m * self.m, axis=-1, keepdims=True)
         d = self.m.shape[-1]
         r = 2.0 * np.sqrt(s) * self.r + self.r * self.r + d * UNIT * s
-        return _tidy(s, r, 2 * self.e)
+        return _tidy(s, UP * r, 2 * self.e)
 
     def norm(self) -> ScaledArray:
         """Euclidean norm over the last axis."""
         root = np.sqrt(np.sum(self.m * self.m, axis=-1, keepdims=True))
-        return ScaledArray(root, self.r + self.m.shape[-1] * UNIT * root, self.e)
+        return ScaledArray(root, UP * (self.r + self.m.shape[-1] * UNIT * root), self.e)
 
     # -- leaving ------------------------------------------------------------------------------------------------
     def to_float(self) -> tuple[Float, Float]:
@@ -194,8 +198,8 @@ class ScaledArray:
         with np.errstate(over="ignore", under="ignore"):
             shift = np.clip(self.e, -5000, 5000).astype(np.int32)
             value, radius = np.ldexp(self.m, shift), np.ldexp(self.r, shift)
-        lost = (value == 0) & (self.m != 0)
-        return value, radius + np.where(_any_last(lost, radius), np.finfo(float).tiny, 0.0)
+        lost = _any_last((np.abs(value) < TINY) & (self.m != 0), radius) | ((radius < TINY) & (self.r != 0))
+        return value, radius + np.where(lost, 2 * TINY, 0.0)
 
     def log_interval(self) -> tuple[Float, Float, Float]:
         """(log of the value, log of its lower end, log of its upper end) for a nonnegative quantity."""
@@ -234,7 +238,13 @@ def maximum(a: ScaledArray, b: ScaledArray) -> ScaledArray:
     x, y, e = _align(a, b)
     top = np.maximum(x.m, y.m)
     high, low = np.maximum(x.m + x.r, y.m + y.r), np.maximum(x.m - x.r, y.m - y.r)
-    return ScaledArray(top, np.maximum(high - top, top - low), e)
+    return ScaledArray(top, _reach(top, high, low, np.maximum(x.r, y.r)), e)
+
+
+def _reach(top: Float, high: Float, low: Float, r: Float) -> Float:
+    """Radius of a maximum: its ends against its value, with the rounding of the ends unless nothing is uncertain."""
+    exact = (high == top) & (low == top) & (r.max(initial=0.0) == 0)
+    return np.where(exact, 0.0, UP * np.maximum(high - top, top - low) + UNIT * np.abs(top))
 
 
 def inner(a: ScaledArray, b: ScaledArray) -> ScaledArray:
@@ -242,7 +252,7 @@ def inner(a: ScaledArray, b: ScaledArray) -> ScaledArray:
     na, nb = _length(a.m), _length(b.m)
     m = _contract(a.m, b.m)
     r = na * b.r + nb * a.r + a.r * b.r + a.m.shape[-1] * UNIT * na * nb
-    return ScaledArray(m, r, a.e + b.e)
+    return ScaledArray(m, UP * r, a.e + b.e)
 
 
 def project_out(a: ScaledArray, b: ScaledArray) -> ScaledArray:
@@ -257,7 +267,7 @@ def project_out(a: ScaledArray, b: ScaledArray) -> ScaledArray:
         nb, na = np.sqrt(nb2), _length(a.m)
         turn = np.where(nb > b.r, 2.0 * b.r / np.where(nb > b.r, nb - b.r, 1.0), np.inf)
     r = a.r + turn * (na + a.r) + (a.m.shape[-1] + 4) * UNIT * na
-    return ScaledArray(m, r, a.e + np.zeros_like(b.e))
+    return ScaledArray(m, UP * r, a.e + np.zeros_like(b.e))
 
 
 def spectral_norm(a: ScaledArray, rows: int) -> ScaledArray:
@@ -310,8 +320,8 @@ def _shift(a: ScaledArray, e: Int) -> ScaledArray:
         return ScaledArray(a.m, a.r, e)
     with np.errstate(under="ignore"):
         m, r = np.ldexp(a.m, by), np.ldexp(a.r, by)
-    lost = _any_last((m == 0) & (a.m != 0), r)
-    return ScaledArray(m, r + np.where(lost, np.finfo(float).tiny, 0.0), e)
+    lost = _any_last((np.abs(m) < TINY) & (a.m != 0), r) | ((r < TINY) & (a.r != 0))
+    return ScaledArray(m, r + np.where(lost, 2 * TINY, 0.0), e)
 
 
 def _align(a: ScaledArray, b: ScaledArray) -> tuple[ScaledArray, ScaledArray, Int]:

@@ -144,7 +144,7 @@ class StepContext:
         self.numbers = numbers
         self.lanes: Indices = np.asarray(step.lanes)
         self.start: Float = step.t0
-        self.end: Float = step.t0 + step.tau
+        self.end: Float = step.t1
         self._environments: dict[tuple[bytes, bytes], Environment] = {}
 
     def environment(self, rows: Indices, times: Float) -> Environment:
@@ -152,7 +152,7 @@ class StepContext:
         key = (rows.tobytes(), times.tobytes())
         found = self._environments.get(key)
         if found is None:
-            W, V = self.step.at(times, rows)
+            W, V = _states(self.step, rows, times)
             mantissa, exponent = self.batch.eps
             lanes = self.lanes[rows]
             found = self._environments[key] = environment(
@@ -175,3 +175,19 @@ class StepContext:
     def forget(self) -> None:
         """Drop cached environments (the numbers of an event have changed)."""
         self._environments.clear()
+
+
+def _states(step: numerics.StepView, rows: Indices, times: Float) -> tuple[Float, Float]:
+    """W (L, m, h, d) and V (L, m, h) at ``times``, (L, m), from the dense output; exact at the ends of the step."""
+    tau = step.tau[rows, None]
+    s = np.where(tau > 0, (times - step.t0[rows, None]) / np.where(tau > 0, tau, 1.0), 0.0)
+    s = np.where(times == step.t1[rows, None], 1.0, np.clip(s, 0.0, 1.0))
+    w, v = step.step.w[rows], step.step.v[rows]
+    W = np.broadcast_to(w[:, None, -1], (*times.shape, *w.shape[2:])).copy()
+    V = np.broadcast_to(v[:, None, -1], (*times.shape, *v.shape[2:])).copy()
+    for k in range(w.shape[1] - 2, -1, -1):
+        W *= s[:, :, None, None]
+        W += w[:, None, k]
+        V *= s[:, :, None]
+        V += v[:, None, k]
+    return W, V

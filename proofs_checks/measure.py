@@ -18,7 +18,6 @@ from theory.errors import LemmataError
 from theory.statement import Statement
 
 LANES = 64  # cases integrated together
-Progress = Callable[[int], None]
 Listener = Callable[[StepContext], None]
 
 
@@ -98,25 +97,6 @@ def measure_batch(
     measured = Measured(batch, trackers, result)
     measured.verdicts = [t.finish(result.t, stopped) for t in trackers]
     return measured
-
-
-def measure(
-    statements: Sequence[Statement], cases: Sequence[Case], *, progress: Progress | None = None
-) -> list[list[Verdict]]:
-    """Verdicts, one list per statement in the order of the cases.
-
-    Args:
-        progress: called with the number of cases that were finished since the last call.
-    """
-    out: list[list[Verdict | None]] = [[None] * len(cases) for _ in statements]
-    for members, batch in batches(cases):
-        measured = measure_batch(statements, batch)
-        for row, verdicts in zip(out, measured.verdicts, strict=True):
-            for index, verdict in zip(members, verdicts, strict=True):
-                row[index] = verdict
-        if progress is not None:
-            progress(len(members))
-    return [[v for v in row if v is not None] for row in out]
 
 
 def _variables(statement: Statement) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,13 @@ class Tracker:
     Attributes:
         active: (B,) lanes on which the statement is not settled by its hypotheses.
         last: (B,) time up to which the trajectory is needed, as known at the last step.
+        seconds: time spent here.
     """
 
     def __init__(self, statement: Statement, claim: TrajectoryClaim) -> None:
         self.statement = statement
         self.claim = claim
+        self.seconds = 0.0
         self.size = claim.batch.size
         self.parts = [PartTracker(statement, p, claim) for p in statement.parts]
         self.settled: dict[int, tuple[Status, str]] = {}
@@ -121,10 +124,12 @@ class Tracker:
 
     def on_step(self, context: StepContext) -> None:
         """Let every part see one step."""
+        start = time.perf_counter()
         self.last = self.needed()
         if self.active[context.lanes].any():
             for part in self.parts:
                 part.on_step(context, self.active, self.last)
+        self.seconds += time.perf_counter() - start
 
     # -- the end ------------------------------------------------------------------------------------------------
     def finish(self, reached: Float, stopped: tuple[str, ...]) -> list[Verdict]:

@@ -301,7 +301,7 @@ def from_data(data: Any) -> Quantity:
             return _node("pow", (from_data(rest[0]),), str(Fraction(rest[1][1])))
         if op in REDUCTIONS:
             return _node(op, (from_data(rest[1]),), rest[0])
-    except (IndexError, TypeError, ValueError) as error:
+    except (IndexError, TypeError, ValueError, ZeroDivisionError) as error:
         if isinstance(error, QuantityError):
             raise
         raise QuantityError(f"malformed {op!r} in {data!r}: {error}") from error

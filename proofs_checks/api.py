@@ -1,0 +1,219 @@
+"""What the command line and `import lemmata` offer: verify, check, constants, profile, replay."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from proofs_checks import cases as case_sets
+from proofs_checks.case import Case
+from proofs_checks.data import Dataset
+from proofs_checks.measure import LANES, batches, measure_batch
+from proofs_checks.registry import statement as find
+from proofs_checks.report import Report, StatementReport
+from proofs_checks.verdict import Verdict
+from theory.errors import DerivationError, LemmataError
+from theory.statement import Statement
+
+Progress = Callable[[int], None]
+CASEFILE = "lemmata-casefile/1"
+
+
+def _version() -> str:
+    try:
+        return version("lemmata")
+    except PackageNotFoundError:  # running from a source tree that is not installed
+        return "0+unknown"
+
+
+def load_derivation(path: str) -> Any:
+    """The derivation that "module:function" builds."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)()
+
+
+def derivation_status(statement: Statement) -> tuple[str, str]:
+    """("verified" or "stated", why not): every derivation of the statement is checked step by step."""
+    if not statement.derivations:
+        return "stated", ""
+    try:
+        for path in statement.derivations.values():
+            load_derivation(path).verify()
+    except DerivationError as error:
+        return "stated", str(error)
+    return "verified", ""
+
+
+def check(statement: Statement | str, case: Case) -> Verdict:
+    """The verdict of one statement (or its id) on one case."""
+    s = find(statement) if isinstance(statement, str) else statement
+    return verdicts([s], [case])[0][0]
+
+
+def verdicts(
+    statements: Sequence[Statement],
+    cases: Sequence[Case],
+    *,
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> list[list[Verdict]]:
+    """Verdicts, one list per statement in the order of the cases.
+
+    Args:
+        progress: called with the number of cases that were finished since the last call.
+        workers: processes; by default one per core when there is more than one batch.
+    """
+    return _campaign(statements, cases, progress=progress, workers=workers)[0]
+
+
+def _campaign(
+    statements: Sequence[Statement],
+    cases: Sequence[Case],
+    *,
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> tuple[list[list[Verdict]], list[float]]:
+    """Verdicts and seconds, per statement."""
+    parts = batches(cases, LANES)
+    rows: list[list[Verdict | None]] = [[None] * len(cases) for _ in statements]
+    seconds = [0.0] * len(statements)
+
+    def collect(members: list[int], found: tuple[list[list[Verdict]], list[float]]) -> None:
+        for row, batch_verdicts in zip(rows, found[0], strict=True):
+            for index, verdict in zip(members, batch_verdicts, strict=True):
+                row[index] = verdict
+        for k, spent in enumerate(found[1]):
+            seconds[k] += spent
+        if progress is not None:
+            progress(len(members))
+
+    count = min(workers or os.cpu_count() or 1, len(parts))
+    if count <= 1:
+        for members, batch in parts:
+            collect(members, _measure(statements, batch.cases))
+    else:
+        with ProcessPoolExecutor(count) as pool:
+            jobs = {pool.submit(_measure, statements, batch.cases): members for members, batch in parts}
+            for job in as_completed(jobs):
+                collect(jobs[job], job.result())
+    return [[v for v in row if v is not None] for row in rows], seconds
+
+
+def _measure(
+    statements: Sequence[Statement], cases: tuple[Case, ...]
+) -> tuple[list[list[Verdict]], list[float]]:
+    """One batch, in whatever process; the shared integration is divided evenly."""
+    start = time.perf_counter()
+    (_, batch), = batches(cases, len(cases))
+    measured = measure_batch(statements, batch)
+    own = [t.seconds for t in measured.trackers]
+    rest = (time.perf_counter() - start - sum(own)) / max(len(own), 1)
+    return measured.verdicts, [s + rest for s in own]
+
+
+def verify(
+    statements: Sequence[Statement],
+    *,
+    dataset: Dataset | None = None,
+    cases: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    out: Path | None = None,
+) -> Report:
+    """Check the derivations of statements, and the statements on the default cases or on a data set.
+
+    Args:
+        cases: number of cases (default: 384 without data, 128 with).
+        out: a directory for ``verdicts.json``, the cases, the certificates and one figure per statement.
+
+    Raises:
+        LemmataError: bad input, before any heavy work.
+    """
+    if not statements:
+        raise LemmataError("no statement to verify; see `lemmata list`")
+    if cases is not None and cases < 1:
+        raise LemmataError(f"--cases {cases}: at least one case is needed")
+    if seed < 0:
+        raise LemmataError(f"--seed {seed}: a seed is a nonnegative integer")
+    if out is not None and out.exists() and not out.is_dir():
+        raise LemmataError(f"{out} exists and is no directory; choose another place for the output")
+    case_list = case_sets.for_statements(statements, dataset, count=cases, seed=seed)
+    found, seconds = _campaign(statements, case_list, progress=progress)
+    rows = []
+    for s, row, spent in zip(statements, found, seconds, strict=True):
+        start = time.perf_counter()
+        status, error = derivation_status(s)
+        rows.append(StatementReport(s, tuple(row), status, error, spent + time.perf_counter() - start))
+    report = Report(_version(), seed, tuple(rows), tuple(case_list))
+    if out is not None:
+        from proofs_checks.output import write
+
+        write(report, out)
+    return report
+
+
+def case_count(statements: Sequence[Statement], dataset: Dataset | None, cases: int | None) -> int:
+    """How many cases `verify` will use; the total of its progress."""
+    return cases or (case_sets.DEFAULT_CASES if dataset is None else case_sets.DATA_CASES)
+
+
+# -- replay -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ReplayReport:
+    """A saved case, measured again.
+
+    Attributes:
+        identical: every verdict came out the same, bit for bit. saved, now: the verdicts as plain data by statement.
+    """
+
+    case: Case
+    identical: bool
+    saved: dict[str, Any]
+    now: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"case": self.case.hash, "identical": self.identical, "saved": self.saved, "now": self.now}
+
+
+def casefile(case: Case, verdicts_by_id: dict[str, Verdict]) -> dict[str, Any]:
+    """A case with the verdicts on it, as plain data that `replay` reads."""
+    return {
+        "format": CASEFILE,
+        "lemmata": _version(),
+        "case": case.to_json(),
+        "verdicts": {id: v.to_json() for id, v in verdicts_by_id.items()},
+    }
+
+
+def replay(path: Path | str) -> ReplayReport:
+    """Measure a saved case again and compare with the saved verdicts.
+
+    Raises:
+        LemmataError: the file is missing, is no case file, or names an unknown statement.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LemmataError(f"{path} cannot be read: {error.strerror}; give a file that `lemmata verify -o` wrote") from error
+    except ValueError as error:
+        raise LemmataError(f"{path} is no JSON ({error}); give a file that `lemmata verify -o` wrote") from error
+    if not isinstance(data, dict) or data.get("format") != CASEFILE:
+        raise LemmataError(f"{path} is no case file; expected an object with format {CASEFILE!r}")
+    saved = data.get("verdicts")
+    if not isinstance(saved, dict) or not saved:
+        raise LemmataError(f"{path} has no verdicts to compare with; write it with `lemmata verify -o`")
+    case = Case.from_json(data.get("case"))
+    statements = [find(id) for id in saved]
+    now = {s.id: row[0].to_json() for s, row in zip(statements, verdicts(statements, [case]), strict=True)}
+    # through JSON, so that both sides have the same number formats
+    now = json.loads(json.dumps(now))
+    return ReplayReport(case, now == saved, saved, now)

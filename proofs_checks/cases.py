@@ -1,0 +1,172 @@
+"""Case sets: data, initialisations and scales on which statements are checked.
+
+Everything is drawn from one seed with `numpy.random.Generator` (PCG64), so a set is the same on every machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from proofs_checks.batch import Batch
+from proofs_checks.case import Case
+from proofs_checks.claims.early_alignment import EarlyAlignmentClaim
+from proofs_checks.data import Dataset, shipped
+from theory.early_alignment import ALIGNMENT_TIME, T_DEFINITION
+from theory.errors import LemmataError
+from theory.statement import Statement
+
+Float = NDArray[np.float64]
+NEURONS = 8
+LOSSES = ("exponential", "logistic2")
+DEFAULT_CASES = 384  # 64 initialisations × 3 data sets × both losses
+DATA_CASES = 128  # 64 initialisations × both losses on the user's data
+
+
+def orthogonally_separable(*, n: int, d: int, seed: int, spread: float = 1.0) -> tuple[Float, Float]:
+    """Points with μ > 0: x_i = y_i z_i with z_i in the positive orthant, ‖z_i‖ in [1/2, 1].
+
+    Args:
+        n: number of points, at least 2. d: dimension. spread: in (0, 1]; smaller values put the points closer together,
+            so that μ is larger.
+
+    Returns:
+        X (n, d) and y (n,) with alternating labels.
+    """
+    if n < 2 or d < 1 or not 0 < spread <= 1:
+        raise LemmataError(f"n = {n}, d = {d}, spread = {spread}: need n >= 2, d >= 1 and 0 < spread <= 1")
+    rng = np.random.default_rng([seed, n, d])
+    z = (1.0 - spread) + spread * np.abs(rng.standard_normal((n, d)))
+    z *= (rng.uniform(0.5, 1.0, n) / np.linalg.norm(z, axis=1))[:, None]
+    y = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)
+    return y[:, None] * z, y
+
+
+def initialisation(*, h: int, d: int, seed: int | Sequence[int]) -> tuple[Float, Float]:
+    """(W0, signs): w_{j0} ~ N(0, I/d) and signs that alternate, so that both occur."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((h, d)) / math.sqrt(d), np.where(np.arange(h) % 2 == 0, 1.0, -1.0)
+
+
+def largest_scale(X: ArrayLike, W0: ArrayLike) -> float:
+    """The largest ε that the norm bound admits, 1/(4 √h X_max W_max²), and at most 0.9/√h."""
+    points, directions = np.asarray(X, dtype=float), np.asarray(W0, dtype=float)
+    root_h = math.sqrt(directions.shape[0])
+    X_max = float(np.linalg.norm(points, axis=1).max())
+    W_max = float(np.linalg.norm(directions, axis=1).max())
+    if X_max == 0:
+        raise LemmataError("all points are zero; drop them")
+    return min(1.0 / (4.0 * root_h * X_max * W_max**2), 0.9 / root_h)
+
+
+def alignment_scale(case: Case, *, slack: float = 1.2) -> Case:
+    """The same case with ε so small that the window T of the norm bound is ``slack`` times t_c.
+
+    Typical results are log₁₀ ε = -118 (n = 4) to -768 (n = 20).
+
+    Raises:
+        LemmataError: the data are not μ-orthogonally separable, so there is no t_c.
+    """
+    names = ALIGNMENT_TIME.bindings()
+    claim = EarlyAlignmentClaim(Batch((case,)), ())
+    mu, _ = claim.lane_value(["var", "mu"])
+    if not mu[0] > 0:
+        raise LemmataError(f"no alignment time: {claim.explain('', 0)}; use data with mu > 0")
+    t_c, _ = claim.lane_value(names["t_c"].to_data())
+    rate, _ = claim.lane_value(_rate().to_data())
+    log_eps = -slack * float(t_c[0] * rate[0]) - 0.5 * math.log(case.h)
+    return case.replace(log10_eps=min(log_eps / math.log(10.0), math.log10(largest_scale(case.X, case.W0))))
+
+
+def _rate():  # type: ignore[no-untyped-def]
+    """c_T n X_max, the denominator of T."""
+    return ALIGNMENT_TIME.expand(T_DEFINITION.value.args[1])
+
+
+def on(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    count: int = DATA_CASES,
+    seed: int = 0,
+    h: int = NEURONS,
+    losses: Sequence[str] = LOSSES,
+    name: str = "data",
+) -> list[Case]:
+    """``count`` cases on one data set: initialisations in turn with every loss.
+
+    Scales are log-uniform in [1e-4, 1] times the largest one of the norm bound; where the data are μ-orthogonally
+    separable, every second initialisation has instead the scale at which alignment is decidable.
+    """
+    if count < 1 or h < 1:
+        raise LemmataError(f"count = {count}, h = {h}: both must be at least 1")
+    points = np.asarray(X, dtype=float)
+    labels = np.asarray(y, dtype=float)
+    separable = _separable(points, labels)
+    out = []
+    for index in range(count):
+        which, loss = divmod(index, len(losses))
+        rng = np.random.default_rng([seed, which, 1])
+        W0, signs = initialisation(h=h, d=points.shape[1], seed=[seed, which])
+        eps = largest_scale(points, W0) * 10.0 ** (-4.0 * rng.uniform())
+        case = Case.create(
+            points, labels, W0=W0, signs=signs, eps=eps, loss=losses[loss], name=name, seed=seed
+        )
+        out.append(alignment_scale(case) if separable and which % 2 == 1 else case)
+    return out
+
+
+def _separable(X: Float, y: Float) -> bool:
+    Z = X * y[:, None]
+    return bool(np.isin(y, (-1.0, 1.0)).all() and len(set(y)) == 2 and (Z @ Z.T).min() > 0)
+
+
+def on_dataset(dataset: Dataset, *, count: int = DATA_CASES, seed: int = 0, h: int = NEURONS) -> list[Case]:
+    """Cases on a loaded data set; see `on`."""
+    return on(dataset.X, dataset.y, count=count, seed=seed, h=h, name=dataset.name)
+
+
+def default(*, count: int = DEFAULT_CASES, seed: int = 0) -> list[Case]:
+    """The default case set, ``count`` cases spread evenly over three data sets and both losses.
+
+    The data sets are two synthetic μ-orthogonally separable ones (n = 4, d = 2 and n = 8, d = 5) and the shipped digits
+    (not separable), with their rows normalised.
+    """
+    if count < 1:
+        raise LemmataError(f"count = {count}: at least one case is needed")
+    digits = shipped()
+    sets = [
+        (*orthogonally_separable(n=4, d=2, seed=seed, spread=0.6), "separable n=4 d=2"),
+        (*orthogonally_separable(n=8, d=5, seed=seed, spread=0.6), "separable n=8 d=5"),
+        (digits.X / np.linalg.norm(digits.X, axis=1, keepdims=True), digits.y, digits.name),
+    ]
+    shares = [count // 3 + (1 if k < count % 3 else 0) for k in range(3)]
+    return [c for (X, y, name), share in zip(sets, shares, strict=True) if share for c in on(X, y, count=share, seed=seed, name=name)]
+
+
+def three_points(*, eps: float = 1e-3, h: int = 20, seed: int = 0) -> Case:
+    """The three-point example of Boursier & Flammarion with a hidden bias (a last coordinate equal to 1).
+
+    x = (-3/4, -1/2, 1/8), y = (1.1, 0.1, 0.8), loss (1/n) Σ (f - y)². Training from a small balanced initialisation stops at
+    the least-squares line, mean squared error 512/2925, although a network with zero loss exists.
+
+    Source: "Early alignment in two-layer networks training is a two-edged sword" (2024), Section 5.
+    """
+    W0, signs = initialisation(h=h, d=2, seed=[seed, 3])
+    x = np.array([-0.75, -0.5, 0.125])
+    return Case.create(
+        np.stack([x, np.ones(3)], axis=1), [1.1, 0.1, 0.8], W0=W0, signs=signs, eps=eps, loss="squared", reduction="mean",
+        name="three points", seed=seed,
+    )
+
+
+def for_statements(
+    statements: Sequence[Statement], dataset: Dataset | None, *, count: int | None = None, seed: int = 0
+) -> list[Case]:
+    """The cases that `lemmata verify` uses: the user's data, or the default set."""
+    if dataset is not None:
+        return on_dataset(dataset, count=count or DATA_CASES, seed=seed)
+    return default(count=count or DEFAULT_CASES, seed=seed)

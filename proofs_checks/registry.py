@@ -1,0 +1,114 @@
+"""All statements by id: ours, those of installed packages, and those in a user's file.
+
+A package registers through the entry-point group ``lemmata.statements``; the entry point is an iterable of statements.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from theory.errors import LemmataError
+from theory.statement import Statement
+
+TOPICS = ("theory.early_alignment",)
+GROUP = "lemmata.statements"
+
+
+@cache
+def all_statements() -> dict[str, Statement]:
+    """Every registered statement by id.
+
+    Raises:
+        LemmataError: two statements have the same id, or a plugin does not load.
+    """
+    found: dict[str, Statement] = {}
+    for topic in TOPICS:
+        _add(found, importlib.import_module(topic).STATEMENTS, topic)
+    for point in entry_points(group=GROUP):
+        try:
+            statements = point.load()
+        except Exception as error:
+            raise LemmataError(f"plugin {point.name} ({point.value}) does not load: {error}; repair or uninstall it") from error
+        _add(found, statements, point.value)
+    return found
+
+
+def _add(found: dict[str, Statement], statements: Iterable[Statement], origin: str) -> None:
+    for s in statements:
+        if not isinstance(s, Statement):
+            raise LemmataError(f"{origin} registers {s!r}, which is no Statement")
+        if s.id in found:
+            raise LemmataError(f"{origin} registers {s.id} a second time; choose another id")
+        found[s.id] = s
+
+
+def statement(id: str) -> Statement:
+    """The statement with this id, or in ``FILE.py::NAME``.
+
+    Raises:
+        LemmataError: unknown; the nearest id is suggested.
+    """
+    if "::" in id:
+        return from_file(id)
+    known = all_statements()
+    if id in known:
+        return known[id]
+    raise LemmataError(_unknown(id, known))
+
+
+def resolve(ids: Sequence[str]) -> list[Statement]:
+    """The statements that ids, prefixes (``early-alignment``) and ``FILE.py::NAME`` stand for, without repetition."""
+    known = all_statements()
+    out: dict[str, Statement] = {}
+    for id in ids:
+        if "::" in id:
+            s = from_file(id)
+            out[s.id] = s
+            continue
+        hits = [s for key, s in known.items() if key == id or key.startswith(id.rstrip("/") + "/")]
+        if not hits:
+            raise LemmataError(_unknown(id, known))
+        out.update((s.id, s) for s in hits)
+    return list(out.values())
+
+
+def from_file(spec: str) -> Statement:
+    """The statement called NAME in a Python file, from ``FILE.py::NAME``; the file is executed.
+
+    Raises:
+        LemmataError: no such file or name, or the file does not run.
+    """
+    path_text, _, name = spec.rpartition("::")
+    path = Path(path_text)
+    if not path.is_file():
+        raise LemmataError(f"{path_text}: no such file; give FILE.py::NAME")
+    if path.suffix != ".py":
+        raise LemmataError(f"{path_text} is no Python file; give FILE.py::NAME")
+    module_spec = importlib.util.spec_from_file_location(f"lemmata_user_{path.stem}", path)
+    if module_spec is None or module_spec.loader is None:
+        raise LemmataError(f"{path_text} cannot be imported")
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_spec.name] = module
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        raise LemmataError(f"{path_text} does not run: {type(error).__name__}: {error}") from error
+    found = getattr(module, name, None)
+    if not isinstance(found, Statement):
+        names = [k for k, v in vars(module).items() if isinstance(v, Statement)]
+        raise LemmataError(f"{path_text} has no statement {name!r}; it has: {', '.join(names) or 'none'}")
+    return found
+
+
+def _unknown(id: str, known: dict[str, Statement]) -> str:
+    names = {*known, *(s.topic for s in known.values())}
+    close = difflib.get_close_matches(id, sorted(names), n=1, cutoff=0.3)
+    hint = f"did you mean {close[0]}?" if close else "see `lemmata list`"
+    return f"unknown statement {id!r}; {hint}"
