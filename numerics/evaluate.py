@@ -39,7 +39,7 @@ def lane_scalar(values: Float, radius: Float | float = 0.0, exponent: Any = 0) -
     """A number per lane, shape (L,), as an array with axes (L, 1, 1, 1, 1)."""
     shape = (-1, 1, 1, 1, 1)
     v = np.asarray(values, dtype=np.float64).reshape(shape)
-    r = np.broadcast_to(np.asarray(radius, dtype=np.float64), v.shape[:1]).reshape(shape)
+    r = np.broadcast_to(np.asarray(radius, dtype=np.float64), v.shape[:1]).reshape(shape).copy()
     e = np.broadcast_to(np.asarray(exponent, dtype=np.int64), v.shape[:1]).reshape(shape)
     return scaled(v, r, e)
 

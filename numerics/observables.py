@@ -103,7 +103,7 @@ def environment(
     """
     start, by_loss = _BY_LOSS[loss]
     lanes = slice(None), None, slice(None), None, None
-    # the mantissa of eps multiplies W: one rounding, charged to the radius
+    # the mantissa of eps is rounded, and multiplies W with another rounding: both go to the radius
     factor = eps_mantissa[:, None, None, None, None]
     e = (exponent + eps_exponent[:, None])[lanes]
     r = radius[lanes] * factor
@@ -111,8 +111,8 @@ def environment(
     v = V[:, :, :, None, None] * factor
     size = np.sqrt(np.sum(w * w, axis=-1, keepdims=True))
     variables: dict[str, ScaledArray] = {
-        "w": scaled(w, r + 2.0**-52 * size, e),
-        "v": scaled(v, r + 2.0**-52 * np.abs(v), e),
+        "w": scaled(w, r + 2.0**-51 * size, e),
+        "v": scaled(v, r + 2.0**-51 * np.abs(v), e),
         "x": scaled(X[None, None, None, :, :]),
         "y": scaled(y[None, None, None, :, None]),
         "s": scaled(mask[:, None, :, :, None].astype(np.float64)),

@@ -64,15 +64,12 @@ class Batch:
 
     @cached_property
     def eps(self) -> tuple[Float, NDArray[np.int64]]:
-        """Mantissas and exponents of ε, each (B,)."""
-        return (
-            np.array([c.eps_mantissa for c in self.cases]),
-            np.array([c.eps_exponent for c in self.cases], dtype=np.int64),
-        )
+        """Mantissas (correctly rounded) and exponents of ε, each (B,)."""
+        pairs = [c.eps for c in self.cases]
+        return np.array([m for m, _ in pairs]), np.array([e for _, e in pairs], dtype=np.int64)
 
     def problem(self) -> numerics.FlowProblem:
         """The gradient flow of all lanes."""
-        mantissa, exponent = self.eps
         return numerics.FlowProblem(
             X=self.X,
             y=self.y,
@@ -80,8 +77,7 @@ class Batch:
             weight=self.cases[0].weight,
             W0=self.W0,
             v0=np.stack([c.v0 for c in self.cases]),
-            eps_mantissa=mantissa,
-            eps_exponent=exponent,
+            log_eps=np.array([c.log_eps for c in self.cases]),
         )
 
     def basic_numbers(self) -> Numbers:
@@ -91,7 +87,7 @@ class Batch:
             "n": constant(float(self.X.shape[0]), NDIM),
             "d": constant(float(self.X.shape[1]), NDIM),
             "h": constant(float(self.W0.shape[1]), NDIM),
-            "eps": lane_scalar(mantissa, 0.0, exponent),
+            "eps": lane_scalar(mantissa, 2.0**-53 * mantissa, exponent),
             "balanced": lane_scalar(np.array([float(c.balanced) for c in self.cases])),
             "X_max": _extreme(self.X[None], np.max),
             "X_min": _extreme(self.X[None], np.min),

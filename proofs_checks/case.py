@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -27,7 +28,7 @@ class Case:
     """One network on one data set, ready to be trained by gradient flow.
 
     The start is w_j(0) = ε w_{j0} and v_j(0) = ε s_j ‖w_{j0}‖ with signs s_j, or ε v0_j where ``v0`` is given. The scale
-    is ε = ``eps_mantissa * 2**eps_exponent``, exactly, so that scales far below the smallest float are possible.
+    is ε = exp(``log_eps``), exactly, so that scales far below the smallest float are possible.
 
     Attributes:
         X: (n, d) points. y: (n,) labels, ±1 (real targets with the squared loss).
@@ -44,8 +45,7 @@ class Case:
     reduction: str
     W0: Float
     v0: Float
-    eps_mantissa: float
-    eps_exponent: int
+    log_eps: float
     balanced: bool
     name: str = ""
     seed: int = 0
@@ -107,10 +107,10 @@ class Case:
                 Fraction(float(b)) ** 2 == sum(Fraction(float(c)) ** 2 for c in row)
                 for b, row in zip(outer, directions, strict=True)
             )
-        mantissa, exponent = _scale(eps, log10_eps)
+        log_eps = _scale(eps, log10_eps)
         for a in (points, labels, directions, outer):
             a.setflags(write=False)
-        return cls(points, labels, loss, reduction, directions, outer, mantissa, exponent, balanced, name, seed)
+        return cls(points, labels, loss, reduction, directions, outer, log_eps, balanced, name, seed)
 
     # -- numbers ------------------------------------------------------------------------------------------------
     @property
@@ -124,9 +124,14 @@ class Case:
         return int(self.W0.shape[0])
 
     @property
-    def log_eps(self) -> float:
-        """Natural logarithm of ε, rounded."""
-        return math.log(self.eps_mantissa) + self.eps_exponent * math.log(2.0)
+    def eps(self) -> tuple[float, int]:
+        """ε as (mantissa, exponent): ε = mantissa * 2**exponent with 1/2 <= mantissa <= 2, correctly rounded."""
+        with localcontext() as context:
+            context.prec = 50
+            log2 = Decimal(2).ln()
+            exact = Decimal(self.log_eps)
+            exponent = int((exact / log2).to_integral_value())
+            return float((exact - exponent * log2).exp()), exponent
 
     @property
     def weight(self) -> float:
@@ -135,11 +140,9 @@ class Case:
 
     def replace(self, **changes: Any) -> Case:
         """A case with other arrays or names, checked again."""
+        log_eps = self.log_eps
         if "eps" in changes or "log10_eps" in changes:
-            mantissa, exponent = _scale(changes.pop("eps", None), changes.pop("log10_eps", None))
-            return replace(self, eps_mantissa=mantissa, eps_exponent=exponent).replace(**changes) if changes else replace(
-                self, eps_mantissa=mantissa, eps_exponent=exponent
-            )
+            log_eps = _scale(changes.pop("eps", None), changes.pop("log10_eps", None))
         keep = {"signs": np.sign(self.v0)} if self.balanced and "v0" not in changes else {"v0": self.v0}
         if "signs" in changes:
             keep = {}
@@ -149,7 +152,7 @@ class Case:
         }
         X, y = base.pop("X"), base.pop("y")
         new = Case.create(X, y, eps=1.0, **base)
-        return replace(new, eps_mantissa=self.eps_mantissa, eps_exponent=self.eps_exponent)
+        return replace(new, log_eps=log_eps)
 
     # -- plain data ---------------------------------------------------------------------------------------------
     def to_json(self) -> dict[str, Any]:
@@ -163,7 +166,7 @@ class Case:
             "W0": [[v.hex() for v in row] for row in self.W0.tolist()],
             "v0": [v.hex() for v in self.v0.tolist()],
             "balanced": self.balanced,
-            "eps": [self.eps_mantissa.hex(), self.eps_exponent],
+            "log_eps": self.log_eps.hex(),
             "name": self.name,
             "seed": self.seed,
         }
@@ -197,16 +200,16 @@ class Case:
                 seed=int(data.get("seed", 0)),
                 **({"signs": np.sign(v0)} if balanced else {"v0": v0}),
             )
-            mantissa, exponent = float.fromhex(data["eps"][0]), int(data["eps"][1])
+            log_eps = float.fromhex(data["log_eps"])
         except LemmataError:
             raise
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise LemmataError(f"malformed case: {type(error).__name__}: {error}; write it with Case.to_json") from error
-        if not 1.0 <= mantissa < 2.0:
-            raise LemmataError(f"the mantissa of eps is {mantissa!r}, not in [1, 2); write the case with Case.to_json")
+        if not math.isfinite(log_eps):
+            raise LemmataError(f"log_eps is {log_eps!r}, which is not finite; write the case with Case.to_json")
         if not np.array_equal(case.v0, np.asarray(v0)):
             raise LemmataError("v0 does not equal ±‖w_j0‖ although the case says that it is balanced")
-        return replace(case, eps_mantissa=mantissa, eps_exponent=exponent)
+        return replace(case, log_eps=log_eps)
 
     def group(self) -> tuple[Any, ...]:
         """Cases of equal group are integrated together."""
@@ -228,19 +231,17 @@ def _array(name: str, value: ArrayLike, ndim: int) -> Float:
     return a
 
 
-def _scale(eps: float | None, log10_eps: float | None) -> tuple[float, int]:
+def _scale(eps: float | None, log10_eps: float | None) -> float:
+    """log ε from exactly one of the two."""
     if (eps is None) == (log10_eps is None):
         raise LemmataError("give either eps or log10_eps")
     if eps is not None:
         if not (isinstance(eps, (int, float)) and math.isfinite(eps) and eps > 0):
             raise LemmataError(f"eps = {eps!r}: the scale of the initialisation must be a positive number")
-        m, e = math.frexp(eps)
-        return 2.0 * m, e - 1
+        return math.log(eps)
     if log10_eps is None or not math.isfinite(log10_eps):
         raise LemmataError(f"log10_eps = {log10_eps!r} is not a finite number")
-    bits = log10_eps * math.log2(10.0)
-    e = math.floor(bits)
-    return min(2.0 ** (bits - e), math.nextafter(2.0, 1.0)), e
+    return log10_eps * math.log(10.0)
 
 
 def _floats(row: Sequence[str]) -> list[float]:

@@ -94,15 +94,16 @@ class PartTracker:
         if self.start is None:
             return
         lanes = context.lanes
-        start = self.claim.lane_value(self.start)[0]
-        end = self._end(last)
+        start, end = self.interval(last)
         free = start if self.window is None else start + self.claim.lane_value(self.window)[0]
         if self.differential is not None:
             self._sample(context, active, start[lanes], np.minimum(free, end)[lanes], self.near, self.differential)
         self._sample(context, active, free[lanes], end[lanes], self.main, self.relation)
 
-    def _end(self, last: Float) -> Float:
-        return last if self.end is None else np.minimum(self.claim.lane_value(self.end)[0], last)
+    def interval(self, last: Float) -> tuple[Float, Float]:
+        """(start, end) of the domain per lane, (B,), cut at ``last``; NaN while an event is not known."""
+        start = self.claim.lane_value(self.start or ("rat", "0"))[0]
+        return start, last if self.end is None else np.minimum(self.claim.lane_value(self.end)[0], last)
 
     def _sample(
         self, context: StepContext, active: Bools, start: Float, end: Float, into: Extremum, relation: Relation
@@ -142,7 +143,7 @@ class PartTracker:
         main = self.main
         horizon, covered, complete = None, True, not math.isnan(main.log_rhs[lane])
         if self.start is not None:
-            start, end = float(self.claim.lane_value(self.start)[0][lane]), float(self._end(last)[lane])
+            start, end = (float(a[lane]) for a in self.interval(last))
             horizon = (start, float(self.seen[lane]))
             complete = complete and horizon[1] >= end - 1e-12 * abs(end)
             covered = complete and self.end is not None

@@ -1,0 +1,89 @@
+"""Curves along one trajectory: the two sides of every relation, and the directions of the neurons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from numerics.extended import ScaledArray
+from proofs_checks.batch import Batch, Float, StepContext
+from proofs_checks.case import Case
+from proofs_checks.claims.trajectory import uniform_nodes
+from proofs_checks.measure import Measured, measure_batch
+from theory.statement import Statement
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One relation along a trajectory: times (m,), logarithms of both sides (m,)."""
+
+    part: str
+    times: Float
+    log_lhs: Float
+    log_rhs: Float
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A case followed in detail.
+
+    Attributes:
+        curves: one per part that has a domain.
+        times: (m,). directions: (m, h, d) unit vectors w_j/‖w_j‖. log_norms: (m, h) log ‖w_j‖². signs: (h,).
+        measured: trackers, verdicts and the integrator's result.
+    """
+
+    statement: Statement
+    case: Case
+    curves: tuple[Curve, ...]
+    times: Float
+    directions: Float
+    log_norms: Float
+    signs: Float
+    measured: Measured
+
+
+def record(statement: Statement, case: Case, *, until: float | None = None) -> Recording:
+    """Integrate one case and keep what figures and profiles need.
+
+    Args:
+        until: integrate at least up to here.
+    """
+    parts = [p for p in statement.parts if p.domain is not None]
+    relations = [statement.expand(p.relation) for p in parts]
+    rows: list[list[tuple[Float, Float, Float]]] = [[] for _ in parts]
+    states: list[tuple[Float, Float, Float]] = []
+
+    def listen(context: StepContext) -> None:
+        times = uniform_nodes(context.start, context.end)
+        env = context.environment(np.array([0]), times)
+        w = env.evaluate(["var", "w"])
+        length = env.evaluate(["norm", ["var", "w"]])
+        states.append((times[0], (w.m / length.m)[0, :, :, 0, :], _log(env.evaluate(["sqnorm", ["var", "w"]]), times.size)))
+        for out, relation in zip(rows, relations, strict=True):
+            with np.errstate(all="ignore"):
+                sides = [_log(env.evaluate(q.to_data()), times.size)[:, 0] for q in (relation.lhs, relation.rhs)]
+            out.append((times[0], *sides))
+
+    measured = measure_batch(
+        [statement], Batch((case,)), listeners=[listen], until=None if until is None else np.array([until])
+    )
+    (tracker,) = measured.trackers
+    reached = float(measured.result.t[0])
+    curves = []
+    for part, out in zip([p for p in tracker.parts if p.start is not None], rows, strict=True):
+        t, a, b = (np.concatenate(c) for c in zip(*out, strict=True))
+        start, end = part.interval(np.array([reached]))
+        keep = (t >= start[0]) & (t <= end[0]) & ~np.isnan(b)
+        curves.append(Curve(part.part.name, t[keep], a[keep], b[keep]))
+    times, directions, norms = (np.concatenate(c) for c in zip(*states, strict=True))
+    return Recording(statement, case, tuple(curves), times, directions, norms, np.sign(case.v0), measured)
+
+
+def _log(a: ScaledArray, m: int) -> Float:
+    """(m, rows) logarithms of an array with axes (1, m, rows, 1, 1)."""
+    mid = a.log_interval()[0]
+    return np.broadcast_to(mid, (1, m, mid.shape[2], 1, 1))[0, :, :, 0, 0]
+
+
