@@ -1,0 +1,111 @@
+"""Structural proofs that an expression is non-negative or positive.
+
+The rules are the elementary ones (sums, products, powers, sums over an index, maxima of non-negative
+terms, exponentials) plus *facts*: expressions that earlier steps have shown to be non-negative or
+positive. ``False`` means "not shown".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr
+
+from theory.normal_form import is_zero, normal
+from theory.symbols import Indicator, MaxOver, Norm, Rel, Relu
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Expressions known to be non-negative (strict: positive), in normal form."""
+
+    known: tuple[tuple[Expr, bool], ...] = ()
+
+    @classmethod
+    def of(cls, relations: Iterable[Rel]) -> Facts:
+        """Every relation a <= b says that b - a is non-negative; a = b says nothing here."""
+        return cls(tuple((normal(r.gap), r.op == "<") for r in relations if r.op != "="))
+
+    def holds(self, e: Expr, *, strict: bool) -> bool:
+        """Whether a fact says that e is non-negative (positive)."""
+        d = normal(e)
+        return any((s or not strict) and (d == k or is_zero(d - k)) for k, s in self.known)
+
+
+NONE = Facts()
+
+
+def is_nonnegative(e: Expr, facts: Facts = NONE) -> bool:
+    """Whether ``e >= 0`` follows structurally or is a fact."""
+    return _prove(sympy.sympify(e), facts, strict=False)
+
+
+def is_positive(e: Expr, facts: Facts = NONE) -> bool:
+    """Whether ``e > 0`` follows structurally or is a fact."""
+    return _prove(sympy.sympify(e), facts, strict=True)
+
+
+def _prove(e: Expr, facts: Facts, *, strict: bool, factor: bool = True) -> bool:
+    if _structural(e, facts, strict=strict, factor=factor):
+        return True
+    if facts.known and facts.holds(e, strict=strict):
+        return True
+    # a factored form is tried once: its factors are not factored again
+    for form in (
+        (sympy.factor_terms(e), sympy.factor(e)) if factor and isinstance(e, sympy.Add) else ()
+    ):
+        if form != e and _structural(form, facts, strict=strict, factor=False):
+            return True
+    return False
+
+
+def _structural(e: Expr, facts: Facts, *, strict: bool, factor: bool) -> bool:
+    if e.is_number:
+        value = e.is_positive if strict else e.is_nonnegative
+        return bool(value)
+    if isinstance(e, sympy.Symbol):
+        return bool(e.is_positive if strict else e.is_nonnegative)
+    if isinstance(e, sympy.exp):
+        return True
+    if isinstance(e, (Norm, sympy.Abs, Relu, Indicator)):
+        return not strict or facts.holds(e, strict=True)
+    if isinstance(e, sympy.Add):
+        return all(_prove(a, facts, strict=False, factor=factor) for a in e.args) and (
+            not strict or any(_prove(a, facts, strict=True, factor=factor) for a in e.args)
+        )
+    if isinstance(e, sympy.Mul):
+        return _product(e, facts, strict=strict, factor=factor)
+    if isinstance(e, sympy.Pow):
+        return _power(e, facts, strict=strict, factor=factor)
+    if isinstance(e, (sympy.Sum, MaxOver)):  # sizes are at least 1
+        return _prove(e.function, facts, strict=strict, factor=factor)
+    return False
+
+
+def _product(e: sympy.Mul, facts: Facts, *, strict: bool, factor: bool) -> bool:
+    flips = 0
+    for a in e.args:
+        if _prove(a, facts, strict=strict, factor=factor):
+            continue
+        if a.is_number or isinstance(a, sympy.Add):  # else -a is a product with the factor a again
+            negative = _prove(-a, facts, strict=strict, factor=False)
+        else:
+            negative = facts.holds(-a, strict=strict)
+        if not negative:
+            return False
+        flips += 1
+    return flips % 2 == 0
+
+
+def _power(e: sympy.Pow, facts: Facts, *, strict: bool, factor: bool) -> bool:
+    base, exponent = e.base, e.exp
+    if _prove(base, facts, strict=True, factor=factor):
+        return True
+    if strict:
+        return False
+    if exponent.is_Integer and exponent >= 0 and exponent % 2 == 0:
+        return True
+    # a negative power of something that may vanish is not defined, so it is not accepted
+    return bool(exponent.is_nonnegative) and _prove(base, facts, strict=False, factor=factor)
