@@ -30,7 +30,10 @@ _LONGEST_NUMBER = 1200
 
 @dataclass(frozen=True)
 class Table:
-    """Non-blank rows of stripped cells, all as long as the header; lines: where each row ends."""
+    """Non-blank rows, all as long as the header; lines: where each row ends.
+
+    Cells are stripped and white space inside of them (a quoted line end, say) is one blank.
+    """
 
     source: Path
     header: tuple[str, ...]
@@ -134,7 +137,7 @@ def parse_table(raw: bytes, source: Path) -> Table:
     try:
         for row in reader:
             if row and (len(row) > 1 or row[0].strip()):
-                rows.append(tuple(cell.strip() for cell in row))
+                rows.append(tuple(" ".join(cell.split()) for cell in row))
                 lines.append(reader.line_num)
     except csv.Error as error:
         raise LemmataError(

@@ -1,0 +1,24 @@
+"""Hypothesis profiles: ``dev`` is quick and the default, ``ci`` is thorough.
+
+``HYPOTHESIS_PROFILE=ci python -m pytest`` selects the thorough one. Neither has a deadline: timing
+on a shared machine is no property of the code. ``ci`` is derandomised so that a run is repeatable.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "dev", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    max_examples=100,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
