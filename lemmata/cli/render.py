@@ -1,0 +1,229 @@
+"""Reports as rich tables. Nothing from a file or a statement is read as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from proofs_checks.report import Report, StatementReport
+    from theory.statement import Statement
+
+COLOURS = {
+    "holds": "green",
+    "violated": "bold red",
+    "vacuous": "yellow",
+    "undecided": "magenta",
+    "verified": "green",
+    "stated": "yellow",
+}
+_COUNTS = ("holds", "violated", "vacuous", "undecided")
+_NUMBERS = ("tightness", "error", "time")
+_FULL_WIDTH, _MEDIUM_WIDTH = 126, 110
+_CLOSING = {
+    0: ("green", "Nothing violated, nothing undecided."),
+    1: ("bold red", "Violated."),
+    3: ("yellow", "Unfinished: undecided, unchecked or underived statements remain."),
+}
+
+
+def number(value: Any) -> str:
+    """A number with four digits, a decimal string as it is, and a dash for nothing."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def _table(*columns: str, right: Iterable[str] = (), title: str | None = None) -> Table:
+    numeric = set(right)
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+    return table
+
+
+def _status(word: str) -> Text:
+    return Text(word, style=COLOURS.get(word, ""))
+
+
+def _heading(words: str) -> Text:
+    return Text(f"\n{words}", style="bold")
+
+
+def _indented(words: str, *, by: int = 2, style: str = "") -> Text:
+    """Lines that stay whole, so that LaTeX can be copied."""
+    return Text("\n".join(" " * by + line for line in words.splitlines()), style=style)
+
+
+# -- list and show
+
+
+def summary(statement: Statement) -> dict[str, str]:
+    """One statement of ``list --json``; "derived" means that a chain exists, checked by verify."""
+    return {
+        "id": statement.id,
+        "kind": str(statement.kind),
+        "title": statement.title,
+        "source": str(statement.source),
+        "derivation": "derived" if statement.derivations else "stated",
+    }
+
+
+def statement_table(statements: Sequence[Statement]) -> Table:
+    """The table of ``list``."""
+    columns = ("id", "kind", "derivation", "title")
+    table = _table(*columns)
+    table.columns[0].no_wrap = True
+    for statement in statements:
+        row = summary(statement)
+        table.add_row(*(Text(row[column]) for column in columns))
+    return table
+
+
+def statement_page(statement: Statement) -> Iterator[RenderableType]:
+    """The page of ``show``; the derivations are verified while it is printed."""
+    from theory.printing import relation_text, text
+
+    yield Text(statement.id, style="bold")
+    yield Text(statement.title)
+    yield Text(f"{statement.kind}; source: {statement.source}")
+    yield _heading("Statement")
+    yield _indented(statement.text)
+    yield _heading("LaTeX")
+    yield _indented(statement.latex)
+    yield _heading("Hypotheses")
+    for hypothesis in statement.hypotheses:
+        yield _indented(f"{relation_text(hypothesis.relation)}   ({hypothesis.text})")
+    if statement.constants:
+        yield _heading("Constants")
+        for c in statement.constants:
+            yield _indented(f"{c.name} = {c.value}   {c.text} ({c.better} is better)")
+    if statement.definitions:
+        yield _heading("Where")
+        for d in statement.definitions:
+            yield _indented(f"{d.name} = {text(d.value)}" + (f"   {d.text}" if d.text else ""))
+    yield from _derivations(statement)
+
+
+def _derivations(statement: Statement) -> Iterator[RenderableType]:
+    if not statement.derivations:
+        yield _heading("Derivation: stated, not derived")
+        return
+    from proofs_checks.api import load_derivation
+    from theory.errors import DerivationError
+
+    for loss, path in statement.derivations.items():
+        try:
+            steps = load_derivation(path).verify().describe()
+        except DerivationError as error:
+            yield _heading(f"Derivation ({loss}): does not verify")
+            yield _indented(str(error))
+            continue
+        yield _heading(f"Derivation ({loss}): verified, {len(steps)} steps")
+        for k, step in enumerate(steps, start=1):
+            words = f": {step['words']}" if step.get("words") else ""
+            yield _indented(f"{k}. {step['name']} [{step['justification']}]{words}")
+            yield _indented(step["text"], by=5)
+            yield _indented(step["latex"], by=5, style="dim")
+
+
+# -- verify
+
+
+def verdict_page(report: Report, out: Path | None, *, width: int) -> Iterator[RenderableType]:
+    """The page of ``verify``: a row per statement, what needs attention, and the closing line."""
+    yield _verdict_table(report.statements, width)
+    for line in report.complaints():
+        yield Text(line)
+    style, words = _CLOSING[report.exit_code()]
+    counts = (_count(len(report.statements), "statement"), _count(len(report.cases), "case"))
+    yield Text(f"{words} {', '.join(counts)}, seed {report.seed}.", style=style)
+    if out is not None:
+        yield Text(f"Written to {out}")
+
+
+def _count(k: int, noun: str) -> str:
+    return f"{k} {noun}" + ("" if k == 1 else "s")
+
+
+def _verdict_table(rows: Sequence[StatementReport], width: int) -> Table:
+    topics = {row.statement.topic for row in rows}
+    # On narrow terminals a shared topic moves to the title and two columns stay in the JSON.
+    topic = topics.pop() if len(topics) == 1 and width < _FULL_WIDTH else None
+    columns = ["statement", "derivation", *_COUNTS, "rigor", *_NUMBERS]
+    dropped = ("rigor", "error") if width < _MEDIUM_WIDTH else ()
+    kept = [column for column in columns if column not in dropped]
+    table = _table(*kept, right=(*_COUNTS, *_NUMBERS), title=topic)
+    table.padding = (0, 0 if dropped else 1, 0, 0)
+    for column in table.columns:
+        column.no_wrap = True
+    for row in rows:
+        id = row.statement.id
+        cells = _verdict_cells(row) | {"statement": Text(id.removeprefix(f"{topic}/"))}
+        table.add_row(*(cells[column] for column in kept))
+    return table
+
+
+def _verdict_cells(row: StatementReport) -> dict[str, Text]:
+    tightest = row.tightest
+    errors = [v.error for v in row.deciding if v.error is not None]
+    cells = {c: Text(str(row.counts[c]), COLOURS[c] if row.counts[c] else "dim") for c in _COUNTS}
+    return cells | {
+        "derivation": _status(row.derivation),
+        "rigor": Text(str(row.rigor or "-")),
+        "tightness": Text(number(tightest.tightness if tightest else None)),
+        "error": Text(f"{max(errors):.1e}" if errors else "-"),
+        "time": Text(f"{row.seconds:.1f}s"),
+    }
+
+
+# -- constants, profile, replay
+
+
+def constants_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The table of ``constants``: whatever fields its rows have, nested ones spelled out."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    numeric = {
+        key for key in columns if all(isinstance(row.get(key), float | int | None) for row in rows)
+    }
+    table = _table(*columns, right=numeric)
+    for row in rows:
+        table.add_row(*(Text(_cell(row.get(key))) for key in columns))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_cell(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_cell(inner) for inner in value)}]"
+    return number(value)
+
+
+def profile_table(report: Mapping[str, Any]) -> Table:
+    """The table of ``profile``: steps in order, each with the factor that it gives away."""
+    title = f"{report['statement']} on case {report['case']}"
+    table = _table("step", "bounded by", "factor", "share", right=("factor", "share"), title=title)
+    for step in report["steps"]:
+        cells = (step["step"], step["label"], number(step["factor"]), number(step.get("share")))
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def replay_table(report: Mapping[str, Any]) -> Table:
+    """The table of ``replay``: the saved and the new verdict of every statement."""
+    table = _table("statement", "saved", "now", "same", title=f"case {report['case']}")
+    for id, saved in report["saved"].items():
+        now = report["now"].get(id, {})
+        same = Text("yes", style="green") if saved == now else Text("no", style="bold red")
+        words = (f"{v.get('status')} {number(v.get('tightness'))}" for v in (saved, now))
+        table.add_row(Text(id), *(Text(w) for w in words), same)
+    return table
