@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from numerics.extended import Float, ScaledArray
 
+NOISE = 8.0  # a side within this many error bounds of 0 is indistinguishable from it
 SAFETY = 2.0  # on second differences, which stand for the second derivative between the nodes
 
 
@@ -23,6 +25,11 @@ class Scores:
     mid: Float
     low: Float
     high: Float
+    zero: NDArray[np.bool_] | None = None  # both sides are indistinguishable from 0 and not exactly 0
+
+    def take(self, rows: np.ndarray) -> Scores:
+        """The scores of some lanes."""
+        return Scores(self.mid[rows], self.low[rows], self.high[rows])
 
 
 def _flat(a: ScaledArray, shape: tuple[int, ...]) -> tuple[Float, Float, Float]:
@@ -51,6 +58,7 @@ def compare(
         _score(lm, le, rm, re, zero),
         _score(lm - lr, le, rm + rr, re, zero) - rounding,
         _score(lm + lr, le, rm - rr, re, zero) + rounding,
+        (np.abs(lm) <= NOISE * lr) & (np.abs(rm) <= NOISE * rr) & ((lr > 0) | (rr > 0)),
     )
 
 
@@ -66,18 +74,39 @@ def _score(a: Float, ea: Float, b: Float, eb: Float, zero: float) -> Float:
     return np.where(np.isnan(a) | np.isnan(b), np.nan, np.where((a == 0) & (b == 0), zero, out))
 
 
-def step_supremum(scores: Scores) -> tuple[Scores, np.ndarray]:
+def limit_at_zeros(scores: Scores) -> Scores:
+    """Replace the score at an end of the step at which both sides vanish by its limit from inside.
+
+    An output dies at a kink: both sides of ``lhs <= C |f|`` reach 0 there, their ratio has a limit, and an error bound of
+    any size straddles. The ratio is analytic inside the step; its value at the end is extrapolated from the three nodes
+    next to it, with twice their second difference as its error. Elsewhere, or with fewer nodes, nothing is replaced.
+    """
+    if scores.zero is None or not scores.zero.any() or scores.mid.shape[1] < 6:
+        return scores
+    mid, low, high = scores.mid.copy(), scores.low.copy(), scores.high.copy()
+    for end, inside in ((0, (1, 2, 3)), (-1, (-2, -3, -4))):
+        lost = scores.zero[:, end] & ~scores.zero[:, inside].any(axis=1)
+        a, b, c = (np.exp(scores.mid[lost, i]) for i in inside)
+        measured = sum(np.exp(scores.high[lost, i]) - np.exp(scores.low[lost, i]) for i in inside)
+        value, error = np.maximum(2 * a - b, 0.0), SAFETY * np.abs(a - 2 * b + c) + 2 * measured
+        with np.errstate(divide="ignore"):
+            mid[lost, end], low[lost, end], high[lost, end] = (np.log(np.maximum(q, 0.0)) for q in (value, value - error, value + error))
+    return Scores(mid, low, high)
+
+
+def step_supremum(scores: Scores) -> tuple[Scores, np.ndarray, Float]:
     """The supremum over one step per lane, from scores at equidistant nodes that include both ends.
 
     Returns:
-        Scores of shape (L,), and the node (L,) at which the measured score is largest.
+        Scores of shape (L,), the node (L,) at which the measured score is largest, and what the nodes may miss (L,),
+        which is part of ``high``.
     """
     where = np.argmax(scores.mid, axis=1)
     lanes = np.arange(scores.mid.shape[0])
     mid = scores.mid[lanes, where]
     low = scores.low.max(axis=1)
     missed = _between_nodes(scores.mid)
-    return Scores(mid, low, scores.high.max(axis=1) + missed), where
+    return Scores(mid, low, scores.high.max(axis=1) + missed), where, missed
 
 
 def _between_nodes(mid: Float) -> Float:

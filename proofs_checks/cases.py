@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+import numerics
 from proofs_checks.batch import Batch
 from proofs_checks.case import Case
 from proofs_checks.claims.early_alignment import EarlyAlignmentClaim
@@ -21,6 +22,7 @@ from theory.statement import Statement
 
 Float = NDArray[np.float64]
 NEURONS = 8
+POOL = 8  # the trial of neurons on data that are not separable has 4 h POOL of them
 LOSSES = ("exponential", "logistic2")
 DEFAULT_CASES = 384  # 64 initialisations × 3 data sets × both losses
 DATA_CASES = 128  # 64 initialisations × both losses on the user's data
@@ -51,21 +53,10 @@ def initialisation(*, h: int, d: int, seed: int | Sequence[int]) -> tuple[Float,
     return rng.standard_normal((h, d)) / math.sqrt(d), np.where(np.arange(h) % 2 == 0, 1.0, -1.0)
 
 
-def largest_scale(X: ArrayLike, W0: ArrayLike) -> float:
-    """The largest ε that the norm bound admits, 1/(4 √h X_max W_max²), and at most 0.9/√h."""
-    points, directions = np.asarray(X, dtype=float), np.asarray(W0, dtype=float)
-    root_h = math.sqrt(directions.shape[0])
-    X_max = float(np.linalg.norm(points, axis=1).max())
-    W_max = float(np.linalg.norm(directions, axis=1).max())
-    if X_max == 0:
-        raise LemmataError("all points are zero; drop them")
-    return min(1.0 / (4.0 * root_h * X_max * W_max**2), 0.9 / root_h)
-
-
 def alignment_scale(case: Case, *, slack: float = 1.2) -> Case:
     """The same case with ε so small that the window T of the norm bound is ``slack`` times t_c.
 
-    Typical results are log₁₀ ε = -118 (n = 4) to -768 (n = 20).
+    Typical results are log₁₀ ε = -118 (n = 4) to -768 (n = 20); ε is never enlarged.
 
     Raises:
         LemmataError: the data are not μ-orthogonally separable, so there is no t_c.
@@ -76,14 +67,9 @@ def alignment_scale(case: Case, *, slack: float = 1.2) -> Case:
     if not mu[0] > 0:
         raise LemmataError(f"no alignment time: {claim.explain('', 0)}; use data with mu > 0")
     t_c, _ = claim.lane_value(names["t_c"].to_data())
-    rate, _ = claim.lane_value(_rate().to_data())
+    rate, _ = claim.lane_value(ALIGNMENT_TIME.expand(T_DEFINITION.value.args[1]).to_data())  # c_T n X_max
     log_eps = -slack * float(t_c[0] * rate[0]) - 0.5 * math.log(case.h)
-    return case.replace(log10_eps=min(log_eps / math.log(10.0), math.log10(largest_scale(case.X, case.W0))))
-
-
-def _rate():  # type: ignore[no-untyped-def]
-    """c_T n X_max, the denominator of T."""
-    return ALIGNMENT_TIME.expand(T_DEFINITION.value.args[1])
+    return case.replace(log10_eps=min(log_eps, case.log_eps) / math.log(10.0))
 
 
 def on(
@@ -98,25 +84,67 @@ def on(
 ) -> list[Case]:
     """``count`` cases on one data set: initialisations in turn with every loss.
 
-    Scales are log-uniform in [1e-4, 1] times the largest one of the norm bound; where the data are μ-orthogonally
-    separable, every second initialisation has instead the scale at which alignment is decidable.
+    The window T of the norm bound is log(1/(√h ε)) / (4 n X_max); log(1/(√h ε)) is drawn uniformly from [1/4, 8] and the
+    initial directions are scaled so that ε ≤ 1/(4 √h X_max W_max²) holds with a factor drawn from [1, 100]. Where the data
+    are μ-orthogonally separable, every second initialisation has instead the scale at which alignment is decidable.
+
+    Where they are not, solutions with σ'(0) = 0 may end in finite time because kinks face each other (sliding). In the
+    early phase the neurons move as they do for ε → 0, each by itself; a trial run finds how long each exists, networks are
+    put together from neurons that exist long enough, and ε is enlarged where there are not enough of them.
     """
     if count < 1 or h < 1:
         raise LemmataError(f"count = {count}, h = {h}: both must be at least 1")
-    points = np.asarray(X, dtype=float)
-    labels = np.asarray(y, dtype=float)
+    points, labels = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
+    X_max = float(np.linalg.norm(points, axis=1).max())
+    if X_max == 0:
+        raise LemmataError("all points are zero; drop them")
+    networks = -(-count // len(losses))
+    rng = np.random.default_rng([seed, 1])
+    lengths = rng.uniform(0.25, 8.0, networks)
+    factors = 10.0 ** -rng.uniform(0.0, 2.0, networks)
     separable = _separable(points, labels)
+    if separable:
+        starts = [initialisation(h=h, d=points.shape[1], seed=[seed, which]) for which in range(networks)]
+    else:
+        starts, lengths = _existing(points, labels, lengths, h, seed)
     out = []
     for index in range(count):
         which, loss = divmod(index, len(losses))
-        rng = np.random.default_rng([seed, which, 1])
-        W0, signs = initialisation(h=h, d=points.shape[1], seed=[seed, which])
-        eps = largest_scale(points, W0) * 10.0 ** (-4.0 * rng.uniform())
+        W0, signs = starts[which]
+        log_eps = -float(lengths[which]) - 0.5 * math.log(h)
+        largest = 1.0 / (4.0 * math.exp(log_eps) * math.sqrt(h) * X_max)  # of W_max²
+        W0 = W0 * math.sqrt(factors[which] * largest) / np.linalg.norm(W0, axis=1).max()
         case = Case.create(
-            points, labels, W0=W0, signs=signs, eps=eps, loss=losses[loss], name=name, seed=seed
+            points, labels, W0=W0, signs=signs, log10_eps=log_eps / math.log(10.0), loss=losses[loss], name=name, seed=seed
         )
         out.append(alignment_scale(case) if separable and which % 2 == 1 else case)
     return out
+
+
+def _existing(X: Float, y: Float, lengths: Float, h: int, seed: int) -> tuple[list[tuple[Float, Float]], Float]:
+    """Networks whose neurons exist, in the limit ε → 0, for the length of the phase; see `on`.
+
+    Returns:
+        (W0, signs) and the length log(1/(√h ε)) of each network, shortened where too few neurons exist for the wanted one.
+        The longest stated phase is log(1/ε) / (4 n X_max); three tenths of the time are kept as a margin.
+    """
+    pool_W, pool_s = initialisation(h=4 * h * POOL, d=X.shape[1], seed=[seed, 2])
+    rate = 4.0 * X.shape[0] * float(np.linalg.norm(X, axis=1).max())
+    extra = 0.5 * math.log(h)
+    trial = Batch(tuple(Case.create(X, y, W0=[w], signs=[s], log10_eps=-150.0) for w, s in zip(pool_W, pool_s, strict=True)))
+    result = numerics.integrate(trial.problem(), until=(float(lengths.max()) + extra) / rate / 0.7)
+    exists = np.where(result.ok, np.inf, 0.7 * rate * result.t) - extra
+    rng = np.random.default_rng([seed, 4])
+    starts, chosen_lengths = [], []
+    for length in lengths:
+        order = rng.permutation(exists.size)
+        fit = order[exists[order] >= length]
+        if fit.size < h:
+            fit = np.argsort(-exists, kind="stable")[:h]
+            length = max(float(exists[fit].min()), 0.05)
+        starts.append((pool_W[fit[:h]], pool_s[fit[:h]]))
+        chosen_lengths.append(float(length))
+    return starts, np.array(chosen_lengths)
 
 
 def _separable(X: Float, y: Float) -> bool:

@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.evaluate import Environment, freeze
+from numerics.evaluate import Environment, Key, freeze
 from numerics.extended import ScaledArray
-from numerics.supremum import Scores, compare, step_supremum
+from numerics.supremum import Scores, compare, limit_at_zeros, step_supremum
 from proofs_checks.batch import Float, StepContext
 from proofs_checks.claims.trajectory import TrajectoryClaim, uniform_nodes
 from proofs_checks.verdict import Status
 from theory.quantity import Relation
 from theory.statement import Part, Statement
 
+REFINEMENT = (6, 31, 181)  # nodes per step
+RESOLVED = 1e-9  # relative: what nodes may miss of a supremum without asking for more of them
 HUGE = 1e300  # stands for the time of an event that has not happened
 Bools = NDArray[np.bool_]
+Sides = tuple[Key, Key]  # plain data of the left and the right side
 
 
 @dataclass
@@ -62,6 +65,7 @@ class Outcome:
     log_rhs: float
     at: float
     horizon: tuple[float, float] | None
+    complete: bool  # the trajectory was long enough
     covered: bool
 
     @property
@@ -77,6 +81,7 @@ class PartTracker:
         self.part = part
         self.claim = claim
         self.relation: Relation = statement.expand(part.relation)
+        self.strict = part.relation.op == "<"
         self.main = Extremum(claim.batch.size)
         self.near = Extremum(claim.batch.size)  # the differential form, in the window where the relation touches
         self.seen = np.full(claim.batch.size, -np.inf)  # the domain has been checked up to here
@@ -87,7 +92,8 @@ class PartTracker:
         self.start = data(part.domain.start) if part.domain else None
         self.end = data(part.domain.end) if part.domain else None
         self.window = data(part.touch.window) if part.touch else None
-        self.differential: Relation | None = statement.expand(part.touch.differential) if part.touch else None
+        self.sides = _sides(self.relation)
+        self.differential = _sides(statement.expand(part.touch.differential)) if part.touch else None
 
     def on_step(self, context: StepContext, active: Bools, last: Float) -> None:
         """Sample the relation where its domain, cut at ``last``, meets this step."""
@@ -98,7 +104,7 @@ class PartTracker:
         free = start if self.window is None else start + self.claim.lane_value(self.window)[0]
         if self.differential is not None:
             self._sample(context, active, start[lanes], np.minimum(free, end)[lanes], self.near, self.differential)
-        self._sample(context, active, free[lanes], end[lanes], self.main, self.relation)
+        self._sample(context, active, free[lanes], end[lanes], self.main, self.sides)
 
     def interval(self, last: Float) -> tuple[Float, Float]:
         """(start, end) of the domain per lane, (B,), cut at ``last``; NaN while an event is not known."""
@@ -106,19 +112,28 @@ class PartTracker:
         return start, last if self.end is None else np.minimum(self.claim.lane_value(self.end)[0], last)
 
     def _sample(
-        self, context: StepContext, active: Bools, start: Float, end: Float, into: Extremum, relation: Relation
+        self, context: StepContext, active: Bools, start: Float, end: Float, into: Extremum, sides: Sides
     ) -> None:
         low, high = np.maximum(context.start, start), np.minimum(context.end, end)
         rows = np.flatnonzero(active[context.lanes] & (low <= high))  # false where an end is still NaN
         if not rows.size:
             return
-        times = uniform_nodes(low[rows], high[rows])
-        env = context.environment(rows, times)
-        lhs, rhs = env.evaluate(relation.lhs.to_data()), env.evaluate(relation.rhs.to_data())
-        top, where = step_supremum(compare(lhs, rhs, times.shape, strict=relation.op == "<"))
-        lanes, pick = context.lanes[rows], (np.arange(rows.size), where)
-        into.update(lanes, top, times[pick], (_log(lhs, times.shape)[pick], _log(rhs, times.shape)[pick]))
-        self.seen[lanes] = np.maximum(self.seen[lanes], high[rows])
+        self.seen[context.lanes[rows]] = np.maximum(self.seen[context.lanes[rows]], high[rows])
+        for nodes in REFINEMENT:
+            times = uniform_nodes(low[rows], high[rows], nodes)
+            env = context.environment(rows, times)
+            lhs, rhs = env.evaluate(sides[0]), env.evaluate(sides[1])
+            scores = compare(lhs, rhs, times.shape, strict=self.strict)
+            top, where, missed = step_supremum(limit_at_zeros(scores) if self.part.vanishing else scores)
+            lanes, pick = context.lanes[rows], (np.arange(rows.size), where)
+            # more nodes where what may lie between them could become the supremum
+            coarse = (missed > RESOLVED) & (top.mid + missed > into.mid[lanes]) & (nodes < REFINEMENT[-1])
+            done = ~coarse
+            logs = _log(lhs, times.shape)[pick], _log(rhs, times.shape)[pick]
+            into.update(lanes[done], top.take(done), times[pick][done], (logs[0][done], logs[1][done]))
+            rows = rows[coarse]
+            if not rows.size:
+                return
 
     def score_once(self, active: Bools) -> None:
         """A relation between times: scored on the hull of the ends of events that did not happen."""
@@ -127,10 +142,9 @@ class PartTracker:
         early = self.claim.environment
         late = Environment({**self.claim.numbers, **_postponed(self.claim)})
         lanes = np.flatnonzero(active)
-        shape, strict = (active.size, 1), self.relation.op == "<"
+        shape, strict = (active.size, 1), self.strict
         with np.errstate(all="ignore"):
-            lhs = [env.evaluate(self.relation.lhs.to_data()) for env in (early, late)]
-            rhs = [env.evaluate(self.relation.rhs.to_data()) for env in (early, late)]
+            lhs, rhs = ([env.evaluate(side) for env in (early, late)] for side in self.sides)
             mid = compare(lhs[0], rhs[0], shape, strict=strict).mid[:, 0]
             # monotone in every event, so the ends of the hull are attained at the ends of the events
             low = np.minimum(*(compare(a, b, shape, strict=strict).low[:, 0] for a, b in ((lhs[0], rhs[0]), (lhs[0], rhs[1]))))
@@ -148,15 +162,18 @@ class PartTracker:
             complete = complete and horizon[1] >= end - 1e-12 * abs(end)
             covered = complete and self.end is not None
         low, high = (max(float(a[lane]), float(b[lane])) for a, b in ((main.low, self.near.low), (main.high, self.near.high)))
-        strict = self.relation.op == "<"
-        if low >= 0 if strict else low > 0:
+        if low >= 0 if self.strict else low > 0:
             status = Status.VIOLATED
-        elif complete and (high < 0 if strict else high <= 0):
+        elif complete and (high < 0 if self.strict else high <= 0):
             status = Status.HOLDS
         else:
             status = Status.UNDECIDED
         values = (float(a[lane]) for a in (main.mid, main.low, main.high, main.log_lhs, main.log_rhs, main.at))
-        return Outcome(self.part.name, self.part.relation, status, *values, horizon, covered)
+        return Outcome(self.part.name, self.part.relation, status, *values, horizon, complete, covered)
+
+
+def _sides(relation: Relation) -> Sides:
+    return freeze(relation.lhs.to_data()), freeze(relation.rhs.to_data())
 
 
 def _log(a: ScaledArray, shape: tuple[int, ...]) -> Float:

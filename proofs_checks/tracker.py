@@ -14,7 +14,7 @@ from numerics.supremum import compare
 from proofs_checks.batch import Float, StepContext
 from proofs_checks.claims.trajectory import TrajectoryClaim
 from proofs_checks.parts import Outcome, PartTracker
-from proofs_checks.verdict import Rigor, Status, Verdict, decimal
+from proofs_checks.verdict import Evidence, Rigor, Status, Verdict, decimal
 from theory.printing import relation_text
 from theory.statement import Hypothesis, Statement
 
@@ -114,12 +114,16 @@ class Tracker:
     def needed(self) -> Float:
         """(B,) time up to which the trajectory is needed; -inf where the statement is settled."""
         until = np.zeros(self.size)
+        waiting = np.zeros(self.size, dtype=bool)
         for data in self._ends:
             value, _ = self.claim.lane_value(data)
-            until = np.where(np.isnan(value), np.inf, np.maximum(until, value))
-        for name in self._waits:
-            limit = np.where(self.claim.known(name), np.inf, self.claim.deadline(name))
-            until = np.minimum(until, limit)
+            waiting |= np.isnan(value)
+            until = np.fmax(until, value)
+        if waiting.any():
+            limit = np.full(self.size, np.inf)
+            for name in self._waits:
+                limit = np.minimum(limit, np.where(self.claim.known(name), np.inf, self.claim.deadline(name)))
+            until = np.where(waiting, np.maximum(until, limit), until)
         return np.where(self.active, until, -np.inf)
 
     def on_step(self, context: StepContext) -> None:
@@ -157,8 +161,8 @@ class Tracker:
         outcomes = [p.outcome(lane, self.last) for p in self.parts]
         chosen = max(outcomes, key=lambda o: (o.rank, o.mid))
         spans = [o.horizon for o in outcomes if o.horizon is not None]
-        spread = max(chosen.high - chosen.mid, chosen.mid - chosen.low) if math.isfinite(chosen.mid) else 0.0
         tightness = math.exp(chosen.mid) if chosen.mid < 709 else math.inf
+        evidence = Evidence(chosen.mid, chosen.low, chosen.high)
         return Verdict(
             self.statement.id,
             case,
@@ -166,7 +170,7 @@ class Tracker:
             Rigor.NUMERICAL,
             tightness=tightness,
             log_tightness=chosen.mid,
-            error=tightness * math.expm1(min(spread, 700.0)),
+            error=evidence.error * (tightness if tightness > 0 else 1.0),
             log_lhs=chosen.log_lhs,
             log_rhs=chosen.log_rhs,
             horizon=(min(s[0] for s in spans), max(s[1] for s in spans)) if spans else (0.0, reached),
@@ -184,9 +188,11 @@ class Tracker:
                 f"{chosen.name}: {relation_text(chosen.relation)} fails with lhs = {decimal(chosen.log_lhs)}, "
                 f"rhs = {decimal(chosen.log_rhs)}"
             )
-        return stopped or (
-            f"{chosen.name}: the error bound straddles the relation; use a smaller rtol or a shorter horizon"
-        )
+        if stopped:
+            return stopped
+        if not chosen.complete:
+            return f"{chosen.name}: the trajectory ends before the domain does; use a longer horizon"
+        return f"{chosen.name}: the error bound straddles the relation; use a smaller rtol or a shorter horizon"
 
 
 def _shown(a: ScaledArray, lane: int) -> str:

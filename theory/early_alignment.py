@@ -173,7 +173,7 @@ DIRECTION_BOUND = Statement(
     # The left side is ‖d/dt (w_j/‖w_j‖) - sign(v_j) P⊥ x_a(w_j)‖, written without its cancellation: the derivation's
     # step "direction" proves that the two are equal.
     parts=(
-        Part("by outputs", _deviation <= C_1 * n * X_max * amax(network, "i"), EARLY),
+        Part("by outputs", _deviation <= C_1 * n * X_max * amax(network, "i"), EARLY, vanishing=True),
         Part("end to end", _deviation <= C_2 * eps * n * sqrt(h) * X_max**2 * W_max**2, EARLY),
     ),
     derivations=_derived("direction_bound"),
@@ -281,7 +281,7 @@ LOW_RANK = Statement(
 GROWTH = Hypothesis(
     "growth rate",
     var("rate_max") <= var("C"),
-    "d‖w_j‖²/dt ≤ C ‖w_j‖² for every neuron until the phase ends",
+    "d‖w_j‖²/dt ≤ C ‖w_j‖² for every neuron up to the time log(1/ε)/C",
     "take a smaller eps",
     eventual=True,
 )
@@ -296,7 +296,7 @@ PHASE_LENGTH = Statement(
     parts=(Part("length", var("c_6") * log(ONE / eps) / var("C") <= t_grow),),
     derivations=_derived("phase_length"),
     claim=CLAIM,
-    horizon=number(4) * log(ONE / eps) / var("C"),
+    horizon=number(12) * log(ONE / eps) / var("C"),  # long enough to see the growth itself
 )
 
 STATEMENTS: tuple[Statement, ...] = (

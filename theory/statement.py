@@ -117,6 +117,8 @@ class Part:
         relation: for every instant of the domain, or once where ``domain`` is None (a relation between times).
         domain: the times.
         touch: see `Touch`.
+        vanishing: both sides vanish together at isolated instants (an output that dies at a kink); there the limit of
+            their ratio decides.
         resolution: for equalities only: the largest error bound, relative to the scale, with which it counts as checked.
     """
 
@@ -124,6 +126,7 @@ class Part:
     relation: Relation
     domain: Domain | None = None
     touch: Touch | None = None
+    vanishing: bool = False
     resolution: float | None = None
 
 

@@ -6,7 +6,8 @@ Numbers before the integration: ``mu``, ``gap`` = min{μ X_min, min_j ‖x_∓�
 Events: ``t_align``, the earliest time from which on every neuron is in the cone of its sign or dead; ``t2``, the first
 time at which both classes reach max|f| = 1/4, with ``loss2``, ``a_plus``, ``a_minus`` there; ``survivors_plus`` and
 ``survivors_minus``, numbers of neurons in S_± once all are aligned; ``t_grow``, the first time at which a squared norm has
-grown by the factor 1/ε, and ``rate_max`` = sup of d‖w_j‖²/dt / ‖w_j‖² until then.
+grown by the factor 1/ε, and ``rate_max`` = sup of d‖w_j‖²/dt / ‖w_j‖² up to the stated length log(1/ε)/C of the phase
+(after that length the rate does not matter).
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from functools import cached_property
 
 import numpy as np
 
-from numerics.evaluate import lane_scalar
+from numerics.evaluate import freeze, lane_scalar
 from numerics.extended import ScaledArray, scaled
 from numerics.supremum import compare, step_supremum
 from proofs_checks.batch import Batch, Float, Indices, StepContext
 from proofs_checks.claims.trajectory import TrajectoryClaim, uniform_nodes
-from theory.early_alignment import FINAL_PHASE
+from theory.early_alignment import FINAL_PHASE, PHASE_LENGTH, T_DEFINITION
 from theory.quantity import (
     amax,
     amin,
@@ -45,9 +46,12 @@ BOTH_GROWN = quantity(1) <= quantity(4) * minimum(
 # activation on all points of one class and on none of the other, and the sign of v
 _in_plus = amin(maximum(_s, _negative), "i") * (quantity(1) - amax(_s * _negative, "i")) * step(_v)
 _in_minus = amin(maximum(_s, _positive), "i") * (quantity(1) - amax(_s * _positive, "i")) * step(-_v)
-A_PLUS, A_MINUS = total(_v**2 * _in_plus, "j"), total(_v**2 * _in_minus, "j")
+A_PLUS, A_MINUS = (freeze(total(_v**2 * cone, "j").to_data()) for cone in (_in_plus, _in_minus))
 GROWN = quantity(1) <= var("eps") * amax(sqnorm(_w) / var("w0_sq", "j"), "j")
-RATE = relu(amax(var("growth", "j"), "j")) <= quantity(1)
+_RATE, _ONE = freeze(relu(amax(var("growth", "j"), "j")).to_data()), ("rat", "1")
+_PHASE = freeze(PHASE_LENGTH.expand(PHASE_LENGTH.parts[0].relation).lhs.to_data())
+_WHILE = freeze((quantity(2) * FINAL_PHASE.expand(T_DEFINITION.value)).to_data())
+_T2_BOUND = freeze(FINAL_PHASE.expand(FINAL_PHASE.parts[1].relation).rhs.to_data())
 EXACT_BELOW = 1e-9  # cosines smaller than this are decided with rational arithmetic
 
 
@@ -60,10 +64,10 @@ class EarlyAlignmentClaim(TrajectoryClaim):
         size = batch.size
         self.declare("t_align", "t2", "loss2", "a_plus", "a_minus", "survivors_plus", "survivors_minus")
         self.declare("t_grow", "rate_max")
-        self.open_events = {name: np.ones(size, dtype=bool) for name in ("t_align", "t2", "t_grow")}
+        self.open_events = {name: np.ones(size, dtype=bool) for name in ("t_align", "t2", "t_grow", "rate_max")}
         self._aligned = np.zeros(size, dtype=bool)
-        self._growing = np.ones(size, dtype=bool)
         self._rate = np.zeros((2, size))
+        self._phase = self.lane_value(_PHASE)[0]
 
     # -- before the integration ---------------------------------------------------------------------------------
     def _static(self) -> None:
@@ -170,7 +174,7 @@ class EarlyAlignmentClaim(TrajectoryClaim):
             return
         lanes = context.lanes[found]
         env = context.environment(found, times[:, None])
-        for name, data in (("loss2", ["var", "loss"]), ("a_plus", A_PLUS.to_data()), ("a_minus", A_MINUS.to_data())):
+        for name, data in (("loss2", ("var", "loss")), ("a_plus", A_PLUS), ("a_minus", A_MINUS)):
             value, radius = env.evaluate(data).to_float()
             self.set(name, lanes, value.reshape(-1), radius.reshape(-1))
         self.set("t2", lanes, times, errors)
@@ -178,26 +182,23 @@ class EarlyAlignmentClaim(TrajectoryClaim):
         context.forget()
 
     def _watch_growth(self, context: StepContext) -> None:
-        rows = np.flatnonzero(self._growing[context.lanes])
+        lanes = context.lanes
+        self._track_rate(context, np.flatnonzero(context.start <= self._phase[lanes]))
+        rows = np.flatnonzero(self.open_events["t_grow"][lanes])
+        found, times, errors = self.first_time(context, rows, GROWN)
+        self.set("t_grow", lanes[found], times, errors)
+        self.open_events["t_grow"][lanes[found]] = False
+
+    def _track_rate(self, context: StepContext, rows: Indices) -> None:
         if not rows.size:
             return
-        found, times, errors = self.first_time(context, rows, GROWN)
-        end = context.end.copy()
-        end[found] = times
-        self._track_rate(context, rows, end)
-        lanes = context.lanes[found]
-        self.set("t_grow", lanes, times, errors)
-        self._growing[lanes] = False
-        self.open_events["t_grow"][lanes] = False
-
-    def _track_rate(self, context: StepContext, rows: Indices, end: Float) -> None:
-        times = uniform_nodes(context.start[rows], end[rows])
-        env = context.environment(rows, times)
-        scores = compare(env.evaluate(RATE.lhs.to_data()), env.evaluate(RATE.rhs.to_data()), times.shape)
-        top, _ = step_supremum(scores)
         lanes = context.lanes[rows]
+        times = uniform_nodes(context.start[rows], np.minimum(context.end[rows], self._phase[lanes]))
+        env = context.environment(rows, times)
+        top, *_ = step_supremum(compare(env.evaluate(_RATE), env.evaluate(_ONE), times.shape))
         self._rate[0, lanes] = np.maximum(self._rate[0, lanes], np.exp(top.mid))
         self._rate[1, lanes] = np.maximum(self._rate[1, lanes], np.exp(top.high))
+        self.open_events["rate_max"][lanes[context.end[rows] >= self._phase[lanes]]] = False
 
     def finish(self, reached: Float) -> None:
         super().finish(reached)
@@ -207,12 +208,10 @@ class EarlyAlignmentClaim(TrajectoryClaim):
     def deadline(self, name: str) -> Float:
         if name != "t2":
             return super().deadline(name)
-        bound = FINAL_PHASE.expand(FINAL_PHASE.parts[1].relation).rhs
-        value, _ = self.lane_value(bound.to_data())
+        value, _ = self.lane_value(_T2_BOUND)
         nobody = np.minimum(self._survivors("survivors_plus"), self._survivors("survivors_minus")) == 0
-        # without survivors of both signs an aligned network never reaches t2
-        t_align, _ = self.lane_value(["var", "t_align"])
-        return np.where(self._aligned & nobody, t_align, 1.01 * value)
+        # without survivors of both signs an aligned network never reaches t2: it is followed for a while only
+        return np.where(self._aligned & nobody, self.lane_value(_WHILE)[0], 1.01 * value)
 
     def _survivors(self, name: str) -> Float:
         value, _ = self.lane_value(["var", name])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.evaluate import Environment, lane_scalar
+from numerics.evaluate import Environment, freeze, lane_scalar
 from numerics.supremum import compare
 from proofs_checks.batch import Batch, Float, Indices, Numbers, StepContext, per_lane
 from theory.quantity import Relation
@@ -91,12 +91,13 @@ class TrajectoryClaim:
         none = np.empty(0, dtype=np.intp), np.empty(0), np.empty(0)
         if not rows.size:
             return none
-        lhs, rhs = relation.lhs.to_data(), relation.rhs.to_data()
+        lhs, rhs = freeze(relation.lhs.to_data()), freeze(relation.rhs.to_data())
 
         def score(which: Indices, times: Float) -> tuple[Float, Float]:
             env = context.environment(which, times)
             s = compare(env.evaluate(lhs), env.evaluate(rhs), (times.shape[0], times.shape[1]))
-            return s.mid, s.high - s.low
+            with np.errstate(invalid="ignore"):  # both ends infinite: 0 against a positive number
+                return s.mid, s.high - s.low
 
         times = uniform_nodes(context.start[rows], context.end[rows])
         mid, _ = score(rows, times)

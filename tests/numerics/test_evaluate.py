@@ -131,7 +131,7 @@ def test_the_supremum_between_samples_is_bounded(peak: float) -> None:
     t = np.linspace(0, 1, 6)
     q = np.exp(-3 * (t - peak) ** 2)
     s = compare(scaled(numbers(*q)), scaled(numbers(1.0)), (1, 6))
-    top, where = step_supremum(s)
+    top, where, _ = step_supremum(s)
     assert top.high[0] >= -1e-15  # the true supremum is 1
     assert top.high[0] <= 0.05
     assert abs(t[where[0]] - peak) <= 0.1
@@ -139,6 +139,6 @@ def test_the_supremum_between_samples_is_bounded(peak: float) -> None:
 
 def test_monotone_samples_cost_nothing() -> None:
     q = np.exp(2 * np.linspace(0, 1, 6))
-    top, where = step_supremum(compare(scaled(numbers(*q)), scaled(numbers(1.0)), (1, 6)))
+    top, where, _ = step_supremum(compare(scaled(numbers(*q)), scaled(numbers(1.0)), (1, 6)))
     assert where[0] == 5
     assert top.high[0] == pytest.approx(2.0, abs=1e-12)
