@@ -16,53 +16,25 @@ justification names in its docstring, sympy's expansion of polynomials, and ball
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
 import sympy
 from sympy import Expr, Symbol
 
+from theory.checking import Checked, Cite, Context, Justification, Setting, StepError, Validity
 from theory.errors import DerivationError
-from theory.instances import Instance, Undetermined, free_indices
-from theory.normal_form import is_zero, normal
-from theory.positivity import Facts
-from theory.symbols import Rel, at_start, instantiate, labels, map_expressions
+from theory.normal_form import is_zero
+from theory.symbols import Rel, instantiate, map_expressions
+
+__all__ = [
+    "Checked", "Cite", "Constant", "Context", "Derivation", "Justification", "Link", "Setting",
+    "Spine", "Step", "StepError", "Validity", "Values", "VerifiedDerivation",
+]
 
 Values = Mapping[str, "Fraction | int"]
-_TRIALS = 6  # random instances per check
-_SEARCH = 60  # random instances when a counterexample is wanted
-
-
-class Validity(IntEnum):
-    """At which times a relation with a rate holds."""
-
-    ALWAYS = 0
-    ALMOST_EVERYWHERE = 1
-    OFF_KINKS = 2
-
-
-class StepError(DerivationError):
-    """A step that does not verify.
-
-    Attributes:
-        step: its name.
-        relation: its relation as text.
-        point: exact values at which it fails; empty where none was found.
-    """
-
-    def __init__(
-        self, step: str, relation: str, reason: str, point: Mapping[str, str] | None = None
-    ) -> None:
-        self.step, self.relation, self.reason = step, relation, reason
-        self.point = dict(point or {})
-        where = (
-            ", ".join(f"{k} = {v}" for k, v in self.point.items()) or "no failing point was found"
-        )
-        super().__init__(f"step {step!r} ({relation}) does not verify: {reason} [{where}]")
 
 
 @dataclass(frozen=True)
@@ -86,76 +58,6 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """The dynamics and the names that relations use.
-
-    Attributes:
-        name: for messages.
-        time: the symbol t.
-        indices: index symbol -> symbol of its size.
-        flow: label of a state variable -> (index symbols, right-hand side of its equation).
-        state: labels of everything that depends on time (state variables and what is computed from them).
-        domains: label of an atom -> its finite set of values.
-        definitions: label -> (index symbols, expression), used to build consistent instances.
-        prepare: sets values on an instance so that it satisfies the setting (balance, maxima, ...);
-            used in the search for counterexamples only.
-    """
-
-    name: str
-    time: Symbol
-    indices: Mapping[Symbol, Symbol]
-    flow: Mapping[str, tuple[tuple[Symbol, ...], Expr]] = field(default_factory=dict)
-    state: frozenset[str] = frozenset()
-    domains: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    definitions: Mapping[str, tuple[tuple[Symbol, ...], Expr]] = field(default_factory=dict)
-    prepare: Callable[[Instance], None] | None = None
-
-    def initial(self, e: Expr) -> Expr:
-        """The value of an expression at t = 0."""
-        return at_start(e, self.state, self.time)
-
-    def depends_on_time(self, e: Expr) -> bool:
-        """Whether an expression mentions the time or a variable that moves."""
-        return self.time in e.free_symbols or bool(labels(e) & self.state)
-
-    def free_instance(self, rng: random.Random) -> Instance:
-        """An instance on which all atoms are independent."""
-        return Instance(rng, domains=self.domains)
-
-    def consistent_instance(self, rng: random.Random) -> Instance:
-        """An instance on which definitions, flow and `prepare` hold."""
-        instance = Instance(rng, domains=self.domains, definitions=self.definitions, flow=self.flow)
-        if self.prepare is not None:
-            self.prepare(instance)
-        return instance
-
-    def assignments(self, relation: Rel, instance: Instance) -> list[dict[Symbol, int]]:
-        """All values of a relation's free indices on an instance."""
-        out: list[dict[Symbol, int]] = [{}]
-        for i in free_indices(relation):
-            upper = instance.size(self.indices[i]) if i in self.indices else 2
-            out = [{**a, i: k} for a in out for k in range(1, upper + 1)]
-        return out
-
-
-@dataclass(frozen=True)
-class Cite:
-    """An earlier step, with values for its free indices or parameters: ``Cite("relu", ((i, k),))``."""
-
-    name: str
-    at: tuple[tuple[Expr, Expr], ...] = ()
-
-
-class Justification(Protocol):
-    """What a justification provides; all are frozen dataclasses of expressions, names and tuples."""
-
-    kind: str
-
-    def check(self, stated: Rel, ctx: Context) -> None:
-        """Raise a `StepError` (through ``ctx.fail``) unless the stated relation follows."""
-
-
-@dataclass(frozen=True)
 class Step:
     """One link of a derivation.
 
@@ -173,136 +75,6 @@ class Step:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "relation", Rel.of(self.relation))
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A verified step, with the constants replaced by their values."""
-
-    name: str
-    relation: Rel
-    kind: str
-    premises: frozenset[str]
-    validity: Validity
-    depends: tuple[str, ...]
-    text: str = ""
-
-    def describe(self) -> dict[str, str]:
-        """Name, justification, relation as text and as LaTeX, words."""
-        return {
-            "name": self.name,
-            "justification": self.kind,
-            "text": str(self.relation),
-            "latex": self.relation.latex,
-            "words": self.text,
-        }
-
-
-@dataclass
-class Context:
-    """What a justification may use while its step is checked."""
-
-    step: str
-    setting: Setting
-    hypotheses: Mapping[str, Rel]
-    earlier: Mapping[str, Checked]
-    stated: Rel
-    used: dict[str, Checked] = field(default_factory=dict)
-    closes: set[str] = field(default_factory=set)
-    opens: set[str] = field(default_factory=set)
-    validity: Validity | None = None  # set by justifications that change it
-
-    @property
-    def rng(self) -> random.Random:
-        """A generator that depends on the step only, so that checks are reproducible."""
-        return random.Random(f"{self.step}|{self.stated}")
-
-    def fail(self, reason: str, point: Mapping[str, str] | None = None) -> StepError:
-        """The error to raise; without a point, one is searched for."""
-        return StepError(
-            self.step, str(self.stated), reason, point or self.counterexample(self.stated)
-        )
-
-    def record(self, name: str) -> Checked:
-        """An earlier verified step."""
-        if name not in self.earlier:
-            known = ", ".join(self.earlier) or "none"
-            raise self.fail(f"it cites {name!r}, which is no earlier step (earlier steps: {known})")
-        self.used[name] = self.earlier[name]
-        return self.earlier[name]
-
-    def cite(self, reference: str | Cite) -> Rel:
-        """The relation of an earlier step; only its indices may be replaced, by indices of the same size."""
-        if isinstance(reference, str):
-            return self.record(reference).relation
-        sizes = self.setting.indices
-        for old, new in reference.at:
-            if old not in sizes or sizes.get(new) != sizes[old]:
-                raise self.fail(f"{old} -> {new} replaces no index by another of the same size")
-        return self.record(reference.name).relation.at(dict(reference.at))
-
-    def facts(self, references: tuple[str | Cite, ...]) -> Facts:
-        """The sign information of cited steps."""
-        return Facts.of(self.cite(r) for r in references)
-
-    def require_zero(self, e: Expr, reason: str) -> None:
-        """Raise unless an expression vanishes identically: on random instances and symbolically."""
-        point = self.refute(Rel(normal(e), "=", sympy.Integer(0)))
-        if point is not None:
-            raise StepError(
-                self.step, str(self.stated), reason, self.counterexample(self.stated) or point
-            )
-        if not is_zero(e):
-            raise self.fail(
-                f"{reason}; no instance contradicts it, but the algebra does not prove it"
-            )
-
-    def require_implied(self, derived: Rel, what: str) -> None:
-        """Raise unless the stated relation is the derived one (same gap; <= may follow from = or <)."""
-        order = {"=": 2, "<": 1, "<=": 0}
-        weaker = derived.op == self.stated.op or (self.stated.op == "<=" and order[derived.op] > 0)
-        reason = f"{what} gives {derived}"
-        if not weaker:
-            raise self.fail(f"{reason}, which does not imply the relation {self.stated.op!r}")
-        self.require_zero(self.stated.gap - derived.gap, reason)
-
-    def refute(self, relation: Rel, trials: int = _TRIALS) -> dict[str, str] | None:
-        """A free instance on which a relation certainly fails, or None."""
-        return self._search(relation, self.setting.free_instance, (), trials)
-
-    def counterexample(self, relation: Rel, trials: int = _SEARCH) -> dict[str, str]:
-        """A point where a relation fails: if possible on an instance of the setting on which every cited step
-        holds, else on a free instance; empty if none is found."""
-        given = tuple(c.relation for c in self.used.values())
-        for draw in (self.setting.consistent_instance, self.setting.free_instance):
-            point = self._search(relation, draw, given, trials)
-            if point is not None:
-                return point
-        return {}
-
-    def _search(
-        self,
-        relation: Rel,
-        draw: Callable[[random.Random], Instance],
-        given: tuple[Rel, ...],
-        trials: int,
-    ) -> dict[str, str] | None:
-        rng = self.rng
-        for _ in range(trials):
-            instance = draw(random.Random(rng.random()))
-            try:
-                for where in self.setting.assignments(relation, instance):
-                    if instance.compare(relation, where) is not False:
-                        continue
-                    if all(
-                        instance.compare(g, a) is not False
-                        for g in given
-                        for a in self.setting.assignments(g, instance)
-                    ):
-                        return instance.point() | {str(k): str(v) for k, v in where.items()}
-            except (Undetermined, DerivationError, ZeroDivisionError):
-                continue
-        return None
 
 
 @dataclass(frozen=True)
@@ -337,7 +109,7 @@ class Spine:
     links: tuple[Link, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared by identity: memos are keyed by it
 class Derivation:
     """A chain of steps from declared hypotheses to conclusions.
 
@@ -392,95 +164,144 @@ class Derivation:
     ) -> VerifiedDerivation:
         """Check every step with the given values of the constants (default: as stated).
 
+        Steps that hold for all values of the constants are checked once, with the constants as symbols.
+
         Args:
-            memo: results of earlier calls; steps whose inputs did not change are not checked again.
+            memo: results of earlier calls (default: kept by this module).
 
         Raises:
-            StepError: a step does not verify.
-            DerivationError: a conclusion has an open premise or holds off kinks only.
+            StepError: a step does not verify, or a conclusion has an open premise or holds off kinks only.
+            DerivationError: an unknown constant, or a spine that does not match its steps.
         """
         values = self.values(constants)
+        memo = _MEMO if memo is None else memo
+        if ("generic", self) not in memo:
+            memo["generic", self] = self._generic(memo)
+        generic: Mapping[str, _Outcome] = memo["generic", self]
         table = {
             c.symbol: sympy.Rational(values[c.name].numerator, values[c.name].denominator)
             for c in self.constants
         }
 
+        def check(step: Step, ctx: Context, by: Justification) -> _Outcome:
+            found = generic.get(step.name)
+            if found is not None and found.fits(ctx.earlier):
+                return found
+            return _check(ctx, by, memo)
+
+        verified = VerifiedDerivation(self, values, self._walk(table, check))
+        verified.require_conclusions()
+        return verified
+
+    def _generic(self, memo: MutableMapping[Any, Any]) -> dict[str, _Outcome]:
+        """The steps that verify with symbols for the constants, that is, for all their positive values."""
+        found: dict[str, _Outcome] = {}
+
+        def check(step: Step, ctx: Context, by: Justification) -> _Outcome:
+            ctx.searching = False
+            try:
+                found[step.name] = _check(ctx, by, memo)
+            except DerivationError:
+                return _Outcome()  # `verify` checks it with numbers
+            return found[step.name]
+
+        self._walk({}, check)
+        self._check_spines()
+        return found
+
+    def _walk(
+        self,
+        table: Mapping[Symbol, Expr],
+        check: Callable[[Step, Context, Justification], _Outcome],
+    ) -> dict[str, Checked]:
+        """Run a check over all steps and keep the books: premises, validity, dependencies."""
+
         def put(e: Expr) -> Expr:
-            return instantiate(e, table)
+            return instantiate(e, table) if table else e
 
         hypotheses = {k: Rel.of(r).map(put) for k, r in self.hypotheses.items()}
         checked: dict[str, Checked] = {}
         closed: dict[str, str] = {}
         for step in self.steps:
             relation, by = step.relation.map(put), map_expressions(step.by, put)
-            done, closes = _check(self, step, relation, by, hypotheses, checked, memo)
-            premises = done.premises - set(closed)
-            through = tuple(sorted({closed[p] for p in done.premises & set(closed)}))
-            if closes:
-                if premises - closes:
+            ctx = Context(step.name, self.setting, hypotheses, dict(checked), relation)
+            outcome = check(step, ctx, by)
+            used = [checked[k] for k in outcome.used]
+            premises = outcome.opens.union(*(c.premises for c in used))
+            through = tuple(sorted({closed[p] for p in premises & set(closed)}))
+            premises -= set(closed)
+            if outcome.closes:
+                if premises - outcome.closes:
                     raise StepError(
                         step.name,
                         str(relation),
-                        f"other premises are still open: {sorted(premises - closes)}",
+                        f"other premises are still open: {sorted(premises - outcome.closes)}",
                     )
-                closed.update(dict.fromkeys(closes, step.name))
+                closed.update(dict.fromkeys(outcome.closes, step.name))
                 premises = frozenset()
+            validity = outcome.validity
+            if validity is None:
+                validity = max((c.validity for c in used), default=Validity.ALWAYS)
             checked[step.name] = Checked(
-                done.name,
+                step.name,
                 relation,
-                done.kind,
+                by.kind,
                 premises,
-                done.validity,
-                done.depends + through,
+                validity,
+                tuple(outcome.used) + through,
                 step.text,
             )
-        for part, name in self.concludes.items():
-            final = checked[name]
-            if final.premises:
-                raise StepError(
-                    name,
-                    str(final.relation),
-                    f"part {part!r} rests on open premises {sorted(final.premises)}; close them by continuation",
-                )
-            if final.validity == Validity.OFF_KINKS:
-                raise StepError(
-                    name,
-                    str(final.relation),
-                    f"part {part!r} holds off kinks only; promote it by almost_everywhere",
-                )
-        return VerifiedDerivation(self, values, checked)
+        return checked
+
+    def _check_spines(self) -> None:
+        """Every link of a spine is the bound of its step."""
+        steps = {s.name: s.relation for s in self.steps}
+        for spine in self.spines:
+            for link in spine.links:
+                if link.kind not in ("rate", "value") or link.step not in steps:
+                    raise DerivationError(f"{self.name}: link {link.label!r} names no step or kind")
+                bound = link.expr * (spine.measured if link.kind == "rate" else 1)
+                if not is_zero(steps[link.step].rhs - bound):
+                    raise DerivationError(
+                        f"{self.name}: link {link.label!r} is not the bound of step {link.step!r}, "
+                        f"{steps[link.step]}"
+                    )
 
 
-def _check(
-    derivation: Derivation,
-    step: Step,
-    relation: Rel,
-    by: Any,
-    hypotheses: Mapping[str, Rel],
-    earlier: Mapping[str, Checked],
-    memo: MutableMapping[Any, Any] | None,
-) -> tuple[Checked, set[str]]:
+@dataclass(frozen=True)
+class _Outcome:
+    """What a check established: the steps it used, the premises it opened or closed."""
+
+    used: Mapping[str, Checked] = field(default_factory=dict)
+    opens: frozenset[str] = frozenset()
+    closes: frozenset[str] = frozenset()
+    validity: Validity | None = None
+
+    def fits(self, earlier: Mapping[str, Checked]) -> bool:
+        """Whether the steps used have the same standing here (their relations may have other constants)."""
+        return all(
+            k in earlier and (earlier[k].premises, earlier[k].validity) == (c.premises, c.validity)
+            for k, c in self.used.items()
+        )
+
+
+_MEMO: dict[Any, Any] = {}
+
+
+def _check(ctx: Context, by: Justification, memo: MutableMapping[Any, Any]) -> _Outcome:
     """Check one step, or take the result of an identical earlier check."""
-    key = (derivation.setting.name, step.name, relation, by)
-    for used, assumed, result in (memo or {}).get(key, ()):
-        if all(earlier.get(k) == c for k, c in used.items()) and all(
-            hypotheses.get(k) == r for k, r in assumed
-        ):
-            return result
-    ctx = Context(step.name, derivation.setting, hypotheses, earlier, relation)
-    by.check(relation, ctx)
-    premises = frozenset().union(ctx.opens, *(c.premises for c in ctx.used.values()))
-    validity = max((c.validity for c in ctx.used.values()), default=Validity.ALWAYS)
-    if ctx.validity is not None:
-        validity = ctx.validity
-    result = (
-        Checked(step.name, relation, by.kind, premises, validity, tuple(ctx.used)),
-        set(ctx.closes),
+    key = (ctx.setting, ctx.step, ctx.stated, by)
+    for assumed, outcome in memo.get(key, ()):
+        same = all(ctx.earlier.get(k) == c for k, c in outcome.used.items())
+        if same and all(ctx.hypotheses.get(k) == r for k, r in assumed):
+            return outcome
+    by.check(ctx.stated, ctx)
+    outcome = _Outcome(
+        dict(ctx.used), frozenset(ctx.opens), frozenset(ctx.closes), ctx.validity
     )
-    if memo is not None:
-        assumed = tuple(hypotheses.items()) if by.kind == "assume" else ()
-        memo.setdefault(key, []).append((dict(ctx.used), assumed, result))
-    return result
+    assumed = tuple(ctx.hypotheses.items()) if by.kind == "assume" else ()
+    memo.setdefault(key, []).append((assumed, outcome))
+    return outcome
 
 
 @dataclass(frozen=True)
@@ -494,8 +315,33 @@ class VerifiedDerivation:
     constants: Mapping[str, Fraction]
     steps: Mapping[str, Checked]
 
+    def require_conclusions(self) -> None:
+        """Refuse conclusions with open premises, or that hold off kinks only.
+
+        Raises:
+            StepError: there is one.
+        """
+        for part, name in self.derivation.concludes.items():
+            final = self.steps[name]
+            if final.premises:
+                reason = (
+                    f"part {part!r} rests on open premises {sorted(final.premises)}; "
+                    "close them by continuation"
+                )
+                raise StepError(name, str(final.relation), reason)
+            if final.validity == Validity.OFF_KINKS:
+                reason = f"part {part!r} holds off kinks only; promote it by almost_everywhere"
+                raise StepError(name, str(final.relation), reason)
+
     def conclusion(self, part: str) -> Rel:
-        """The relation proved for a part of the statement."""
+        """The relation proved for a part of the statement.
+
+        Raises:
+            DerivationError: there is no such part.
+        """
+        if part not in self.derivation.concludes:
+            known = ", ".join(self.derivation.concludes)
+            raise DerivationError(f"{self.derivation.name} proves no part {part!r}; it proves: {known}")
         return self.steps[self.derivation.concludes[part]].relation
 
     def describe(self) -> list[dict[str, str]]:
@@ -511,7 +357,13 @@ class VerifiedDerivation:
         return tuple(k for k in self.steps if k in needed)
 
     def spine_data(self) -> list[dict[str, Any]]:
-        """The spines as plain data of quantities; see `theory.spine`."""
+        """The spines as plain data of quantities; see `theory.spine.spine_data`."""
         from theory.spine import spine_data
 
         return spine_data(self)
+
+    def conclusion_data(self, part: str) -> list[Any]:
+        """``[op, lhs, rhs]`` of a part as plain data of quantities; see `theory.spine.conclusion_data`."""
+        from theory.spine import conclusion_data
+
+        return conclusion_data(self, part)

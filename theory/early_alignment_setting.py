@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import sympy
 from sympy import Expr, Rational, Symbol
 
-from theory.derivation import Setting
+from theory.checking import Setting
 from theory.errors import DerivationError
 from theory.instances import Instance
 from theory.symbols import START, Atom, Indicator, Inner, MaxOver, Norm, Relu, Vec, index, size
@@ -93,6 +94,7 @@ def _exact_root(q: Fraction) -> Fraction:
     return Fraction(a, b)
 
 
+@cache
 def two_layer_relu(loss: Loss) -> Setting:
     """The setting of the derivations, for one loss."""
     return Setting(

@@ -20,7 +20,7 @@ from typing import ClassVar
 import sympy
 from sympy import Expr, Symbol
 
-from theory.derivation import Cite, Context, Setting, Validity
+from theory.checking import Cite, Context, Setting, Validity
 from theory.errors import DerivationError
 from theory.normal_form import elementary, normal
 from theory.positivity import NONE, Facts, is_nonnegative, is_positive

@@ -31,6 +31,7 @@ from theory.symbols import (
     Rel,
     Relu,
     Vec,
+    is_vector,
 )
 
 PRECISION = 200
@@ -348,6 +349,9 @@ class _Evaluator:
                 "rate of",
                 tuple([str(rate.xreplace({k: sympy.Integer(v) for k, v in where.items()}))]),
             )
+            if is_vector(rate):
+                terms.append([exact(c) * a for a in self.instance.vector(*key)])
+                continue
             if key not in self.instance.values:
                 self.instance.values[key] = self.instance.rational()
             terms.append(exact(c) * exact(self.instance.values[key]))

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import sympy
 from sympy import Expr, Symbol
 
-from theory.derivation import Cite, Context, Validity
+from theory.checking import Cite, Context, Validity
 from theory.errors import DerivationError
 from theory.inequalities import LIBRARY
 from theory.normal_form import is_zero, normal
@@ -38,6 +38,8 @@ class Assume:
         declared_rel = ctx.hypotheses[self.hypothesis]
         if declared_rel != stated:
             raise ctx.fail(f"the hypothesis {self.hypothesis!r} says {declared_rel}")
+        if stated.lhs.has(Rate) or stated.rhs.has(Rate):
+            ctx.validity = Validity.ALMOST_EVERYWHERE
 
 
 def rewrite(e: Expr, rules: tuple[Rel, ...], indices: set[Symbol]) -> Expr:
@@ -160,7 +162,7 @@ class Combination:
     """
 
     terms: tuple[tuple[Expr, Reference | Lib], ...]
-    remainder: Expr = sympy.Integer(0)
+    remainder: Expr = sympy.S.Zero
     facts: tuple[Reference, ...] = ()
     kind: ClassVar[str] = "inequality"
 
@@ -348,7 +350,7 @@ class OnBox:
 
     variables: tuple[tuple[Symbol, Expr, Expr, Expr, str], ...]
     reduced: Rel
-    factor: Expr = sympy.Integer(1)
+    factor: Expr = sympy.S.One
     given: tuple[Reference, ...] = ()
     kind: ClassVar[str] = "on_box"
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import sympy
 from sympy import Expr
 
-from theory.derivation import Cite, Context, Setting, Validity
+from theory.checking import Cite, Context, Setting, Validity
 from theory.errors import DerivationError
 from theory.gronwall import Gronwall, locally_lipschitz
 from theory.instances import Instance, Undetermined

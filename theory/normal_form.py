@@ -166,15 +166,15 @@ def _inner_base(a: Expr, b: Expr) -> Expr:
 
 
 def _norm(vector: Expr) -> Expr:
-    terms = _split(vector)
+    terms = list(_collected(vector).items())
     if not terms:
         return sympy.Integer(0)
     if len(terms) == 1:
-        coefficient, base = terms[0]
+        base, coefficient = terms[0]
         return sympy.expand(_absolute(coefficient) * Norm(base))
-    shared = set.intersection(*(set(sympy.Mul.make_args(c)) for c, _ in terms))
+    shared = set.intersection(*(set(sympy.Mul.make_args(sympy.factor_terms(c))) for _, c in terms))
     common = sympy.Mul(*(a for a in shared if not a.is_Number))
-    rest = sympy.Add(*(c / common * base for c, base in terms))
+    rest = sympy.expand(sympy.Add(*(c / common * base for base, c in terms)))
     rest = -rest if rest.could_extract_minus_sign() else rest
     return sympy.expand(_absolute(common) * Norm(rest))
 
@@ -226,7 +226,7 @@ def is_zero(e: Expr) -> bool:
     if d == 0:
         return True
     if is_vector(d):
-        return all(is_zero(c) for c in _coefficients(d))
+        return all(is_zero(c) for c in _collected(d).values())
     d = elementary(d)
     d = sympy.expand(sympy.powsimp(sympy.expand(d, power_base=True, force=False)))
     if d == 0:
@@ -237,9 +237,9 @@ def is_zero(e: Expr) -> bool:
     return bool(sympy.simplify(numerator) == 0)
 
 
-def _coefficients(vector: Expr) -> list[Expr]:
-    """Coefficients of a vector in normal form, like terms collected."""
+def _collected(vector: Expr) -> dict[Expr, Expr]:
+    """Base -> coefficient of a vector in normal form, like terms collected."""
     table: dict[Expr, Expr] = {}
     for c, base in _split(vector):
         table[base] = table.get(base, sympy.Integer(0)) + c
-    return list(table.values())
+    return table
