@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -81,18 +82,15 @@ class Certificate:
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the file as a whole or not at all; returns its path."""
         target, text = Path(path), self.to_json()
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=".part"
-        )
+        part = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            with open(part, "x", encoding="utf-8", newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).chmod(0o666 & ~_umask())
-            os.replace(name, target)
+            os.replace(part, target)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             raise
         return target
 
@@ -112,7 +110,13 @@ class Certificate:
 
 
 def certificate_of_box_proof(proof: BoxProof) -> Certificate:
-    """The certificate of an inequality proved by `theory.boxes.prove_on_box`."""
+    """The certificate of an inequality proved by `theory.boxes.prove_on_box`.
+
+    Raises `LemmataError` if a variable's name is no plain ASCII identifier.
+    """
+    for name in proof.box:
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]{0,63}", name):
+            raise LemmataError(f"the variable {name!r} must be renamed to a plain identifier")
     variables = {
         name: {
             "lo": rational_text(side.lo),
@@ -175,9 +179,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(text: str) -> Any:
     raise LemmataError(f"not a certificate: the number {text:.40} is not exact")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -16,7 +16,8 @@ from theory.intervals import UNDEFINED, ZERO, Interval, add, mul, neg, point
 _UNARY: dict[str, Callable[[Interval], Interval]] = {
     "neg": neg, "abs": iv.absolute, "exp": el.exp, "expm1": el.expm1, "log": el.log,
     "log1p": el.log1p, "tanh": el.tanh, "cos": el.cos, "acos": el.acos, "sign": iv.sign,
-    "step": iv.step, "relu": lambda a: iv.maximum(ZERO, a), "sqrt": lambda a: iv.power(a, fmpq(1, 2)),
+    "step": iv.step, "relu": lambda a: iv.maximum(ZERO, a),
+    "sqrt": lambda a: iv.power(a, fmpq(1, 2)),
 }  # fmt: skip
 _FOLDS = {"add": add, "mul": mul, "max": iv.maximum, "min": iv.minimum}
 _RATIONAL = re.compile(r"(-?[0-9]+)(?:/([0-9]*[1-9][0-9]*))?")

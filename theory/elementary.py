@@ -16,12 +16,13 @@ from theory.intervals import (
     UNDEFINED,
     ZERO,
     Interval,
-    above,
+    absolute,
     add,
-    below,
+    from_arb,
     increasing,
     inverse,
     maximum,
+    minimum,
     mul,
     neg,
     point,
@@ -29,7 +30,7 @@ from theory.intervals import (
 )
 
 _HALF = fmpq(1, 2)
-_PERIODS = 64  # a wider argument of cos is enclosed by [-1, 1] at once
+_PI_BELOW = fmpq(314159, 100000)
 
 
 def _zero_at_zero(x: fmpq) -> fmpq | None:
@@ -99,34 +100,17 @@ def acos(a: Interval) -> Interval:
     return neg(increasing(a, lambda x: fmpq(0) if x == 1 else None, minus_acos))
 
 
-def _wave(a: Interval, *, sine: bool) -> Interval:
-    """Range of cos (or sin): values at the two ends, and +-1 at every extremum that may lie
-    between.
-    """
+def cos(a: Interval) -> Interval:
+    """Cosine; sharp on [-pi, pi], where it falls with abs(a)."""
     if not a.defined:
         return UNDEFINED
-    whole = Interval(fmpq(-1), fmpq(1))
-    if a.lo is None or a.hi is None or a.hi - a.lo > 2 * _PERIODS:
-        return whole
-    pi = arb.pi()
-    shift = _HALF if sine else fmpq(0)
-    first, last = below(arb(a.lo) / pi - shift), above(arb(a.hi) / pi - shift)
-    if first is None or last is None or last - first > _PERIODS:
-        return whole
-    lo, hi = fmpq(1), fmpq(-1)
-    for end in (a.lo, a.hi):
-        ball = arb(end).sin() if sine else arb(end).cos()
-        lo, hi = min(lo, below(ball)), max(hi, above(ball))
-    for k in range(int(first.floor()), int(last.ceil()) + 1):
-        at = (arb(k) + arb(shift)) * pi
-        if not (at < arb(a.lo) or at > arb(a.hi)):
-            lo, hi = (lo, fmpq(1)) if k % 2 == 0 else (fmpq(-1), hi)
-    return Interval(max(lo, fmpq(-1)), min(hi, fmpq(1)))
-
-
-def cos(a: Interval) -> Interval:
-    """Cosine."""
-    return _wave(a, sine=False)
+    size = absolute(a)
+    if size.hi is not None and size.hi <= _PI_BELOW:
+        out = increasing(size, lambda x: fmpq(-1) if x == 0 else None, lambda x: -arb(x).cos())
+        return maximum(neg(ONE), minimum(ONE, neg(out)))
+    if a.lo is None or a.hi is None:
+        return Interval(fmpq(-1), fmpq(1))
+    return maximum(neg(ONE), minimum(ONE, from_arb(arb(a.lo).union(arb(a.hi)).cos())))
 
 
 def _pole_at_zero(a: Interval, q: fmpq) -> Interval:
@@ -153,8 +137,12 @@ def slope_tanh(value: Interval) -> Interval:
 
 
 def slope_cos(a: Interval) -> Interval:
-    """Slopes of cos: -sin."""
-    return neg(_wave(a, sine=True))
+    """Slopes of cos: -sin, at most 0 on [0, pi]."""
+    if a.lo is None or a.hi is None:
+        return Interval(fmpq(-1), fmpq(1))
+    falls = a.lo >= 0 and a.hi <= _PI_BELOW
+    ball = -arb(a.lo).union(arb(a.hi)).sin()
+    return maximum(neg(ONE), minimum(ZERO if falls else ONE, from_arb(ball)))
 
 
 def slope_acos(a: Interval) -> Interval:

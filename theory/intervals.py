@@ -191,7 +191,7 @@ def min_end(p: End, q: End) -> End:
 
 
 def max_end(p: End, q: End) -> End:
-    """The larger of two upper ends, each (value, open); None is plus infinity; closed wins a tie."""
+    """The larger of two upper ends (value, open); None is plus infinity; closed wins a tie."""
     if p[0] is None or q[0] is None:
         return None, True
     return (p[0], p[1] and q[1]) if p[0] == q[0] else p if p[0] > q[0] else q
