@@ -16,8 +16,8 @@ from sympy import Expr, Symbol
 
 from theory.errors import DerivationError
 from theory.instances import Instance, Undetermined, free_indices
-from theory.normal_form import is_zero, normal
-from theory.positivity import Facts
+from theory.normal_form import is_zero
+from theory.positivity import Facts, undefined_part
 from theory.symbols import Rel, at_start, labels
 
 _TRIALS = 6  # random instances per check
@@ -184,9 +184,29 @@ class Context:
         """The sign information of cited steps."""
         return Facts.of(self.cite(r) for r in references)
 
+    def require_defined(self, *expressions: Expr) -> None:
+        """Raise unless all denominators, roots and logarithms are defined, by structure or by earlier steps.
+
+        Without this, an equation multiplied by 1/0 would prove anything.
+        """
+        for e in expressions:
+            if undefined_part(e) is None:
+                continue
+            strict = [c for c in self.earlier.values() if c.relation.op == "<" and not c.premises]
+            culprit = undefined_part(e, Facts.of(c.relation for c in strict))
+            if culprit is not None:
+                raise self.fail(
+                    f"{culprit} must be shown to be positive before {e} has a meaning",
+                    self.counterexample(Rel(sympy.Integer(0), "<", culprit)),
+                )
+            for c in strict:  # record those that are needed
+                rest = Facts.of(b.relation for b in strict if b is not c)
+                if undefined_part(e, rest) is not None:
+                    self.used[c.name] = c
+
     def require_zero(self, e: Expr, reason: str) -> None:
         """Raise unless an expression vanishes identically: on random instances and symbolically."""
-        point = self.refute(Rel(normal(e), "=", sympy.Integer(0)))
+        point = self.refute(Rel(e, "=", sympy.Integer(0)))
         if point is not None:
             raise StepError(
                 self.step, str(self.stated), reason, self.counterexample(self.stated) or point
@@ -253,5 +273,3 @@ class Justification(Protocol):
 
     def check(self, stated: Rel, ctx: Context) -> None:
         """Raise a `StepError` (through ``ctx.fail``) unless the stated relation follows."""
-
-

@@ -30,8 +30,20 @@ from theory.normal_form import is_zero
 from theory.symbols import Rel, instantiate, map_expressions
 
 __all__ = [
-    "Checked", "Cite", "Constant", "Context", "Derivation", "Justification", "Link", "Setting",
-    "Spine", "Step", "StepError", "Validity", "Values", "VerifiedDerivation",
+    "Checked",
+    "Cite",
+    "Constant",
+    "Context",
+    "Derivation",
+    "Justification",
+    "Link",
+    "Setting",
+    "Spine",
+    "Step",
+    "StepError",
+    "Validity",
+    "Values",
+    "VerifiedDerivation",
 ]
 
 Values = Mapping[str, "Fraction | int"]
@@ -295,10 +307,9 @@ def _check(ctx: Context, by: Justification, memo: MutableMapping[Any, Any]) -> _
         same = all(ctx.earlier.get(k) == c for k, c in outcome.used.items())
         if same and all(ctx.hypotheses.get(k) == r for k, r in assumed):
             return outcome
+    ctx.require_defined(ctx.stated.lhs, ctx.stated.rhs)
     by.check(ctx.stated, ctx)
-    outcome = _Outcome(
-        dict(ctx.used), frozenset(ctx.opens), frozenset(ctx.closes), ctx.validity
-    )
+    outcome = _Outcome(dict(ctx.used), frozenset(ctx.opens), frozenset(ctx.closes), ctx.validity)
     assumed = tuple(ctx.hypotheses.items()) if by.kind == "assume" else ()
     memo.setdefault(key, []).append((assumed, outcome))
     return outcome
@@ -341,7 +352,9 @@ class VerifiedDerivation:
         """
         if part not in self.derivation.concludes:
             known = ", ".join(self.derivation.concludes)
-            raise DerivationError(f"{self.derivation.name} proves no part {part!r}; it proves: {known}")
+            raise DerivationError(
+                f"{self.derivation.name} proves no part {part!r}; it proves: {known}"
+            )
         return self.steps[self.derivation.concludes[part]].relation
 
     def describe(self) -> list[dict[str, str]]:

@@ -22,8 +22,6 @@ from theory.early_alignment_setting import (
     LOGISTIC2,
     POINTS,
     C,
-    C_f,
-    C_w,
     F,
     G,
     Loss,
@@ -95,7 +93,12 @@ def direction_bound(loss: Loss) -> Derivation:
     common = (
         Link("error", "actual deviation", "value", Norm(d.projected(d.error))),
         Link("error: projection", "drop the projection", "value", Norm(d.error)),
-        Link("error: triangle", "triangle inequality", "value", total(active * d.gap * Norm(x), POINTS)),
+        Link(
+            "error: triangle",
+            "triangle inequality",
+            "value",
+            total(active * d.gap * Norm(x), POINTS),
+        ),
         Link("error: lengths", "|x_i| to X_max", "value", X_max * total(active * d.gap, POINTS)),
         Link("error: all points", "all points active", "value", n * X_max * d.E),
     )
@@ -138,7 +141,9 @@ def phase_length(loss: Loss) -> Derivation:
         Step("growth off kinks", eq(Rate(u), flow), AlongFlow(), "gradient flow"),
         Step("growth", eq(Rate(u), flow), AlmostEverywhere("growth off kinks")),
         *(norms.assumption(name, relation, "") for name, relation in hypotheses.items()),
-        Step("exponential", le(u, eps**2 * exp(C * t)), Gronwall("growth rate", "start"), "Grönwall"),
+        Step(
+            "exponential", le(u, eps**2 * exp(C * t)), Gronwall("growth rate", "start"), "Grönwall"
+        ),
         Step(
             "at the end",
             le(1 / eps, exp(C * t)),

@@ -173,7 +173,10 @@ def error_steps() -> list[Step]:
         Step(
             "error: triangle",
             le(deviation, lengths),
-            combine((1, "error: projection"), (1, lib("triangle_sum", a=active * (g - y) * x, over=POINTS))),
+            combine(
+                (1, "error: projection"),
+                (1, lib("triangle_sum", a=active * (g - y) * x, over=POINTS)),
+            ),
             "the points pull in different directions: dropped",
         ),
         Step(
@@ -198,7 +201,11 @@ def error_steps() -> list[Step]:
             le(active * gap, E),
             combine((active, "largest gap"), (E, lib("indicator_le_one", z=overlap))),
         ),
-        Step("gaps: all points", le(sympy.Sum(active * gap, POINTS), n * E), SumBound("gaps: one point", i)),
+        Step(
+            "gaps: all points",
+            le(sympy.Sum(active * gap, POINTS), n * E),
+            SumBound("gaps: one point", i),
+        ),
         Step(
             "error: all points",
             le(deviation, n * X_max * E),
@@ -225,13 +232,17 @@ def gap_steps(loss: Loss) -> list[Step]:
             Step(
                 "outputs up to C_f/K",
                 le(Abs(f), C_f / K),
-                combine((1, "largest output"), (1, "output bound"), (C_f / K, "small initialisation")),
+                combine(
+                    (1, "largest output"), (1, "output bound"), (C_f / K, "small initialisation")
+                ),
             ),
             *(
                 Step(
                     names[label],
                     le(Abs(label * with_label(loss.slope, label) - 1), kappa * Abs(f)),
-                    Inequality(lib("exp_lipschitz_on", "outputs up to C_f/K", z=label * f, m=C_f / K)),
+                    Inequality(
+                        lib("exp_lipschitz_on", "outputs up to C_f/K", z=label * f, m=C_f / K)
+                    ),
                 )
                 for label in (1, -1)
             ),
@@ -243,8 +254,16 @@ def gap_steps(loss: Loss) -> list[Step]:
             le(Abs(loss.slope - y), kappa * Abs(f)),
             Cases(y, tuple(names.items())),
         ),
-        Step("gap of the slope", le(gap, kappa * Abs(f)), Identity("gap by label", ("slope of the loss",))),
-        Step("gap by F", le(gap, kappa * F), combine((1, "gap of the slope"), (kappa, "largest output"))),
+        Step(
+            "gap of the slope",
+            le(gap, kappa * Abs(f)),
+            Identity("gap by label", ("slope of the loss",)),
+        ),
+        Step(
+            "gap by F",
+            le(gap, kappa * F),
+            combine((1, "gap of the slope"), (kappa, "largest output")),
+        ),
         Step("gaps", le(E, kappa * F), Sup("bound", i, "gap by F"), "the slope of the loss near 0"),
     ]
 

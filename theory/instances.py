@@ -345,10 +345,8 @@ class _Evaluator:
         terms = []
         for term in sympy.Add.make_args(normal(e)):
             c, rate = term.as_coeff_Mul()
-            key = (
-                "rate of",
-                tuple([str(rate.xreplace({k: sympy.Integer(v) for k, v in where.items()}))]),
-            )
+            at = {k: sympy.Integer(m) for k, m in where.items()}
+            key = ("rate of " + str(rate.xreplace(at)), ())
             if is_vector(rate):
                 terms.append([exact(c) * a for a in self.instance.vector(*key)])
                 continue

@@ -18,7 +18,7 @@ from theory.errors import DerivationError
 from theory.inequalities import LIBRARY
 from theory.normal_form import is_zero, normal
 from theory.positivity import Facts, is_nonnegative, is_positive
-from theory.symbols import MaxOver, Rate, Rel, bound_symbols, instantiate, labels, rename_bound
+from theory.symbols import Atom, MaxOver, Rate, Rel, bound_symbols, instantiate, rename_bound
 
 Reference = str | Cite
 
@@ -122,6 +122,7 @@ class Lib:
                     f"the side condition {condition} of {self.entry} is not discharged",
                     ctx.counterexample(claim.relation) or ctx.counterexample(condition),
                 )
+        ctx.require_defined(claim.relation.lhs, claim.relation.rhs)
         return claim.relation
 
 
@@ -172,11 +173,12 @@ class Combination:
             (m, r.relation(ctx) if isinstance(r, Lib) else ctx.cite(r)) for m, r in self.terms
         ]
         facts = ctx.facts(self.facts)
+        ctx.require_defined(self.remainder)
         total: Expr = self.remainder
         strict = is_positive(self.remainder, facts)
         exact = self.remainder == 0
         for m, relation in relations:
-            m = sympy.sympify(m)
+            ctx.require_defined(m)
             total = total + m * relation.gap
             if relation.op == "=":
                 continue
@@ -302,8 +304,9 @@ class Cases:
 
     def check(self, stated: Rel, ctx: Context) -> None:
         """Exhaustive, and every branch is the stated relation with the value put in."""
-        names = labels(self.on)
-        domain = ctx.setting.domains.get(next(iter(names), ""), ())
+        if not isinstance(self.on, Atom):
+            raise ctx.fail(f"{self.on} is no atom with finitely many values")
+        domain = ctx.setting.domains.get(self.on.label, ())
         missing = set(domain) - {value for value, _ in self.branches}
         if not domain:
             raise ctx.fail(f"the setting declares no finite set of values for {self.on}")
@@ -312,7 +315,7 @@ class Cases:
             raise ctx.fail(f"the case {self.on} = {value} is missing", {str(self.on): str(value)})
         for value, reference in self.branches:
             branch = ctx.cite(reference)
-            wanted = stated.map(lambda e, value=value: e.xreplace({self.on: sympy.Integer(value)}))
+            wanted = stated.at({self.on: value})
             ok = branch.op == wanted.op or (wanted.op == "<=" and branch.op in ("=", "<"))
             if not ok or not is_zero(wanted.gap - branch.gap):
                 point = ctx.counterexample(stated) or {str(self.on): str(value)}

@@ -15,7 +15,7 @@ from theory.gronwall import Gronwall, locally_lipschitz
 from theory.instances import Instance, Undetermined
 from theory.normal_form import is_zero, normal
 from theory.positivity import Facts, is_positive
-from theory.symbols import Atom, Indicator, Inner, Norm, Rate, Rel, Relu, Vec, instantiate
+from theory.symbols import Atom, Indicator, Inner, Norm, Rate, Rel, Relu, Vec, instantiate, labels
 
 __all__ = ["AlmostEverywhere", "AlongFlow", "Continuation", "Gronwall", "While", "rate_of"]
 
@@ -122,7 +122,9 @@ class AlongFlow:
         except DerivationError as error:
             raise ctx.fail(str(error)) from error
         ctx.require_zero(stated.rhs - derivative, f"the derivative is {normal(derivative)}")
-        if derivative.has(Indicator) or q.has(Indicator, Relu, sympy.Abs):
+        jumps = (Indicator, Relu, sympy.Abs, sympy.sign)
+        moved = [ctx.setting.flow[name][1] for name in labels(q) & set(ctx.setting.flow)]
+        if q.has(*jumps) or any(rhs.has(*jumps) for rhs in moved):
             ctx.validity = Validity.OFF_KINKS
 
 

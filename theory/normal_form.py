@@ -106,7 +106,8 @@ def _sum(body: Expr, variable: Symbol, upper: Expr) -> Expr:
     """A sum whose body is in normal form: linear, constant factors outside."""
     total: Expr = sympy.Integer(0)
     for term in sympy.Add.make_args(sympy.expand(body)):
-        inside, outside = [], []
+        inside: list[Expr] = []
+        outside: list[Expr] = []
         for factor in sympy.Mul.make_args(term):
             (inside if variable in factor.free_symbols else outside).append(factor)
         if not inside:
@@ -182,7 +183,9 @@ def _norm(vector: Expr) -> Expr:
 def _absolute(e: Expr) -> Expr:
     out: Expr = sympy.Integer(1)
     for factor in sympy.Mul.make_args(sympy.factor_terms(e)):
-        if factor.is_nonnegative or (isinstance(factor, sympy.Pow) and factor.exp.is_Integer and factor.exp % 2 == 0):
+        if factor.is_nonnegative or (
+            isinstance(factor, sympy.Pow) and factor.exp.is_Integer and factor.exp % 2 == 0
+        ):
             out *= factor
         elif isinstance(factor, sympy.Pow) and factor.exp.is_Integer:
             out *= _absolute(factor.base) ** factor.exp

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr
 
-from theory.normal_form import is_zero, normal
+from theory.normal_form import normal
 from theory.symbols import Indicator, MaxOver, Norm, Rel, Relu
 
 
@@ -31,7 +31,9 @@ class Facts:
     def holds(self, e: Expr, *, strict: bool) -> bool:
         """Whether a fact says that e is non-negative (positive)."""
         d = normal(e)
-        return any((s or not strict) and (d == k or is_zero(d - k)) for k, s in self.known)
+        return any(
+            (s or not strict) and (d == k or sympy.expand(d - k) == 0) for k, s in self.known
+        )
 
 
 NONE = Facts()
@@ -109,3 +111,20 @@ def _power(e: sympy.Pow, facts: Facts, *, strict: bool, factor: bool) -> bool:
         return True
     # a negative power of something that may vanish is not defined, so it is not accepted
     return bool(exponent.is_nonnegative) and _prove(base, facts, strict=False, factor=factor)
+
+
+def undefined_part(e: Expr, facts: Facts = NONE) -> Expr | None:
+    """The first denominator, root or logarithm in e that is not shown to be defined, or None."""
+    for a in sympy.preorder_traversal(e):
+        if isinstance(a, sympy.Pow) and not (a.exp.is_Integer and a.exp >= 0):
+            if a.exp.is_Rational and a.exp > 0:
+                fine = is_nonnegative(a.base, facts)
+            else:
+                fine = is_positive(a.base, facts) or (
+                    a.exp.is_Integer and is_positive(-a.base, facts)
+                )
+            if not fine:
+                return a.base
+        if isinstance(a, sympy.log) and not is_positive(a.args[0], facts):
+            return a.args[0]
+    return None

@@ -16,7 +16,9 @@ from typing import Any
 from theory.derivation import Derivation, StepError, Values
 from theory.errors import DerivationError
 
-_REACH = Fraction(10) ** 6  # a constant that moves this far from its stated value is called unlimited
+_REACH = (
+    Fraction(10) ** 6
+)  # a constant that moves this far from its stated value is called unlimited
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ def sharpen(
     """
     values = derivation.values(others)
     if constant not in values:
-        raise DerivationError(f"{derivation.name} has no constant {constant!r}; it has: {', '.join(values)}")
+        raise DerivationError(
+            f"{derivation.name} has no constant {constant!r}; it has: {', '.join(values)}"
+        )
     better = next(c.better for c in derivation.constants if c.name == constant)
     stated = values[constant]
     failure: StepError | None = None
@@ -82,7 +86,9 @@ def sharpen(
     while verifies(bad):
         good, bad = bad, bad * factor
         if max(good / stated, stated / good) > _REACH:
-            return Sharpened(constant, better, stated, good, (None, good), None, "", {}, _rest(values, constant))
+            return Sharpened(
+                constant, better, stated, good, (None, good), None, "", {}, _rest(values, constant)
+            )
     while abs(good - bad) > tolerance * max(good, bad):
         middle = simplest_between(*sorted((bad + (good - bad) / 4, bad + (good - bad) * 3 / 4)))
         if verifies(middle):
@@ -98,7 +104,9 @@ def sharpen(
             bad = simple
     verifies(bad)  # for the reason
     if failure is None:
-        raise DerivationError(f"{derivation.name}: {constant} = {bad} failed before and verifies now")
+        raise DerivationError(
+            f"{derivation.name}: {constant} = {bad} failed before and verifies now"
+        )
     return Sharpened(
         constant,
         better,
