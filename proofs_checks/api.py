@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import time
@@ -16,11 +15,12 @@ from typing import Any
 from proofs_checks import cases as case_sets
 from proofs_checks.case import Case
 from proofs_checks.data import Dataset
+from proofs_checks.derivations import derivation_status
 from proofs_checks.measure import LANES, batches, measure_batch
 from proofs_checks.registry import statement as find
 from proofs_checks.report import Report, StatementReport
 from proofs_checks.verdict import Verdict
-from theory.errors import DerivationError, LemmataError
+from theory.errors import LemmataError
 from theory.statement import Statement
 
 Progress = Callable[[int], None]
@@ -32,24 +32,6 @@ def _version() -> str:
         return version("lemmata")
     except PackageNotFoundError:  # running from a source tree that is not installed
         return "0+unknown"
-
-
-def load_derivation(path: str) -> Any:
-    """The derivation that "module:function" builds."""
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)()
-
-
-def derivation_status(statement: Statement) -> tuple[str, str]:
-    """("verified" or "stated", why not): every derivation of the statement is checked step by step."""
-    if not statement.derivations:
-        return "stated", ""
-    try:
-        for path in statement.derivations.values():
-            load_derivation(path).verify()
-    except DerivationError as error:
-        return "stated", str(error)
-    return "verified", ""
 
 
 def check(statement: Statement | str, case: Case) -> Verdict:

@@ -160,28 +160,34 @@ def _draw_sphere(recording: Recording, path: Path) -> None:
         _save(figure, path)
 
 
-def draw_waterfall(title: str, labels: Sequence[str], factors: Sequence[float], path: Path) -> None:
+def draw_waterfall(title: str, panels: Sequence[tuple[str, Sequence[str], Sequence[float]]], path: Path) -> None:
     """The factor that each step of a proof gives away, multiplying up to the whole looseness.
 
     Args:
-        labels: one per step. factors: natural logarithms of the factors.
+        panels: (part, labels of the steps, natural logarithms of their factors).
     """
-    decades = np.asarray(factors) / math.log(10.0)
-    ends = np.cumsum(decades)
-    with _canvas(7.4, 0.42 * len(labels) + 1.4) as (figure, ax):
-        rows = np.arange(len(labels))
-        ax.barh(rows, decades, left=ends - decades, color=BLUE, height=0.6)
-        for row, end, value in zip(rows, ends, decades, strict=True):
-            ax.text(max(end, end - value), row, f" ×{_short(10.0**value)}", va="center", fontsize=8.5)
-        ax.barh([len(labels)], [ends[-1] if len(labels) else 0.0], color=ORANGE, height=0.6)
-        ax.text(ends[-1], len(labels), f" ×{_short(10.0 ** ends[-1])}", va="center", fontsize=8.5)
-        ax.set_yticks([*rows, len(labels)], [*labels, "all steps together"])
-        ax.invert_yaxis()
-        ax.margins(x=0.14)
-        ax.xaxis.set_major_formatter(lambda v, _: f"$10^{{{v:g}}}$")
-        ax.set_xlabel("stated bound / measured value, step by step")
-        ax.set_title(title, loc="left", fontsize=10)
+    heights = [len(labels) + 2 for _, labels, _ in panels]
+    with _canvas(7.4, 0.42 * sum(heights) + 0.8, nrows=len(panels), squeeze=False, height_ratios=heights) as (figure, axes):
+        for ax, (part, labels, factors) in zip(axes[:, 0], panels, strict=True):
+            _waterfall(ax, part, labels, np.asarray(factors) / math.log(10.0))
+        axes[-1, 0].set_xlabel("stated bound / measured value, step by step")
+        figure.suptitle(title, fontsize=10)
         _save(figure, path)
+
+
+def _waterfall(ax: Any, part: str, labels: Sequence[str], decades: np.ndarray) -> None:
+    ends = np.cumsum(decades)
+    rows = np.arange(len(labels))
+    ax.barh(rows, decades, left=ends - decades, color=BLUE, height=0.6)
+    for row, end, value in zip(rows, ends, decades, strict=True):
+        ax.text(max(end, end - value), row, f" ×{_short(10.0**value)}", va="center", fontsize=8.5)
+    ax.barh([len(labels)], [ends[-1]], color=ORANGE, height=0.6)
+    ax.text(ends[-1], len(labels), f" ×{_short(10.0 ** ends[-1])}", va="center", fontsize=8.5)
+    ax.set_yticks([*rows, len(labels)], [*labels, "all steps together"])
+    ax.invert_yaxis()
+    ax.margins(x=0.14)
+    ax.xaxis.set_major_formatter(lambda v, _: f"$10^{{{v:g}}}$")
+    ax.set_title(part, loc="left", fontsize=10)
 
 
 def _short(value: float) -> str:

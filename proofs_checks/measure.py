@@ -49,13 +49,15 @@ def measure_batch(
     batch: Batch,
     *,
     listeners: Sequence[Listener] = (),
+    on_start: Callable[[list[Tracker]], object] | None = None,
     until: Float | None = None,
     options: numerics.FlowOptions | None = None,
 ) -> Measured:
     """Verdicts of all statements on one batch, from a single integration.
 
     Args:
-        listeners: called with every step after the statements have seen it.
+        listeners: called with every step after the statements have seen it. on_start: called with the trackers before the
+            integration.
         until: (B,) times up to which to integrate even where no statement asks for it.
     """
     claims: dict[str, TrajectoryClaim] = {}
@@ -64,6 +66,8 @@ def measure_batch(
         if s.claim not in claims:
             claims[s.claim] = _load(s.claim)(batch, wanted)
     trackers = [Tracker(s, claims[s.claim]) for s in statements]
+    if on_start is not None:
+        on_start(trackers)
     floor = np.zeros(batch.size) if until is None else until
 
     def needed() -> Float:

@@ -190,14 +190,17 @@ class Statement:
         new = tuple(replace(c, value=Fraction(values.get(c.name, c.value))) for c in self.constants)
         return replace(self, constants=new, derivations={})
 
-    def expand(self, relation_or_quantity: Any) -> Any:
-        """Replace definitions and constants by their values, so that only variables of the case remain."""
-        values = self.bindings()
-        return relation_or_quantity.substitute(values)
+    def expand(self, relation_or_quantity: Any, *, keep: str = "") -> Any:
+        """Replace definitions and constants by their values, so that only variables of the case remain.
 
-    def bindings(self) -> dict[str, Quantity]:
+        Args:
+            keep: the name of a constant that stays a variable.
+        """
+        return relation_or_quantity.substitute(self.bindings(keep=keep))
+
+    def bindings(self, *, keep: str = "") -> dict[str, Quantity]:
         """Name -> expanded value of every constant and definition; later definitions may use earlier ones."""
-        values: dict[str, Quantity] = {c.name: quantity(c.value) for c in self.constants}
+        values: dict[str, Quantity] = {c.name: quantity(c.value) for c in self.constants if c.name != keep}
         for d in self.definitions:
             values[d.name] = d.value.substitute(values)
         return values

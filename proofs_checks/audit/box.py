@@ -18,6 +18,8 @@ from proofs_checks.audit.arithmetic import ZERO, Pair, add, constant, mul, neg
 from proofs_checks.audit.closed_form import evaluate, parse
 from proofs_checks.audit.core import Clock, Rejected, exact, fields
 
+MAX_VARIABLES, MAX_OPEN = 64, 10_000  # bound the memory that a hostile tree can ask for
+
 
 def check(claim: Any, inputs: Any, witness: Any, clock: Clock) -> str:
     """The claim in words; raises Rejected if the tree does not prove it."""
@@ -28,6 +30,8 @@ def check(claim: Any, inputs: Any, witness: Any, clock: Clock) -> str:
         raise Rejected("the relation must be '<=' or '<', variables an object, the tree a list")
     if type(precision) is not int or not 24 <= precision <= 1024 or type(leaves) is not int:
         raise Rejected("leaves must be an integer, precision an integer from 24 to 1024")
+    if len(variables) > MAX_VARIABLES:
+        raise Rejected(f"more than {MAX_VARIABLES} variables")
     box = {name: _range(name, side) for name, side in variables.items()}
     difference = parse(["add", lhs, ["neg", rhs]], box, clock)
     with ctx.workprec(precision):
@@ -60,8 +64,10 @@ def _walk(f: Any, box: dict[str, Pair], relation: str, tree: list[Any], clock: C
     todo, leaves = [(box, relation)], 0
     for node in tree:
         clock.tick()
-        if not todo:
-            raise Rejected("the tree goes on after its last leaf")
+        if not 0 < len(todo) <= MAX_OPEN:
+            raise Rejected(
+                f"the tree goes on after its last leaf, or has over {MAX_OPEN} open boxes"
+            )
         kind, *rest = node if isinstance(node, list) and node else [None]
         box, relation = todo.pop()
         if kind == "split" and len(rest) == 2 and rest[0] in list(box):
