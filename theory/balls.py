@@ -22,16 +22,19 @@ from theory.intervals import Interval, from_arb, point
 if TYPE_CHECKING:
     import sympy
 
-Number: TypeAlias = "arb | fmpq | Fraction | int"
+Number: TypeAlias = "arb | fmpq | Fraction | int | tuple[Any, Any]"
 _DEFAULT_CAP = 4096
 
 
-def _environment(env: Mapping[str, Any]) -> dict[str, Interval]:
-    out = {}
-    for name, value in env.items():
-        ball = isinstance(value, arb)
-        out[str(name)] = from_arb(value) if ball else point(rational(value))
-    return out
+def _interval(value: Any) -> Interval:
+    if isinstance(value, arb):
+        return from_arb(value)
+    if isinstance(value, tuple) and len(value) == 2:
+        lo, hi = map(rational, value)
+        if lo > hi:
+            raise LemmataError(f"the range {value} is empty; give (lo, hi) with lo <= hi")
+        return Interval(lo, hi)
+    return point(rational(value))
 
 
 def evaluate_data(
@@ -43,16 +46,20 @@ def evaluate_data(
 ) -> arb:
     """Ball that encloses the value of scalar plain data; nan if the value may be undefined.
 
-    ``env``: name -> arb (a ball, wide ones too), fmpq, Fraction or int.  When every input is
-    exact, the precision (in bits) is doubled up to ``cap`` until about ``precision`` bits of the
-    result are right.
+    ``env``: name -> fmpq, Fraction, int, a ball (arb, wide ones too), or a closed range (lo, hi) of
+    rationals; a range that ends at zero must be given so, as a ball around it reaches below zero.
+    When every input is one number, the precision (in bits) is doubled up to ``cap`` until about
+    ``precision`` bits of the result are right.
     """
-    form, inputs = ClosedForm(data), dict(env or {})
-    exact = not any(isinstance(value, arb) and not value.is_exact() for value in inputs.values())
+    form, inputs = ClosedForm(data), {str(name): value for name, value in (env or {}).items()}
+    exact = not any(
+        isinstance(value, tuple) or (isinstance(value, arb) and not value.is_exact())
+        for value in inputs.values()
+    )
     bits = precision
     while True:
         with ctx.workprec(bits + 16):
-            result = form.enclose(_environment(inputs)).to_arb()
+            result = form.enclose({n: _interval(v) for n, v in inputs.items()}).to_arb()
             good = result.is_exact() or (
                 result.is_finite() and result.rel_accuracy_bits() >= precision
             )

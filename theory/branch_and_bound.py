@@ -166,6 +166,8 @@ class Search:
                     continue
                 if slope.is_positive or slope.is_negative:
                     relation = "<="
+                elif relation == "<" and not slope.is_point:
+                    continue  # smaller boxes may be strictly monotone, this face may touch
             lo, hi = side.ends
             node.tokens.append(("monotone", name, "up" if up else "down"))
             node.env, node.relation = node.env | {name: point(hi if up else lo)}, relation
@@ -188,8 +190,10 @@ class Search:
                 at[name] = x
             value = self.form.enclose({name: point(x) for name, x in at.items()})
             inside = all(_holds_point(self.whole[name], x) for name, x in at.items())
-            if inside:
-                return Failure(at, value) if fails(value, self.relation) else None
+            if inside and fails(value, self.relation):
+                return Failure(at, value)
+            if inside and shift == 0:
+                return None
         return None
 
     def _split(

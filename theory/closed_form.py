@@ -166,11 +166,10 @@ def _slope(
                 out, slope = mul(out, y), add(mul(out, e), mul(y, slope))
             else:
                 high, low = (out, y) if op == "max" else (y, out)
-                first, second = (slope, e) if op == "max" else (e, slope)
                 if high.lo is not None and low.hi is not None and high.lo >= low.hi:
-                    chosen = first
+                    chosen = slope
                 elif high.hi is not None and low.lo is not None and high.hi <= low.lo:
-                    chosen = second
+                    chosen = e
                 else:
                     chosen = iv.hull(slope, e)
                 out, slope = _FOLDS[op](out, y), chosen

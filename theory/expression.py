@@ -77,7 +77,7 @@ def _power(e: Any, sp: Any) -> list[Any]:
 
 
 def _product(e: Any, sp: Any) -> list[Any]:
-    coefficient, rest = e.as_coeff_Mul()
+    coefficient, rest = e.as_coeff_Mul(rational=True)
     over: list[Any] = []
     under: list[Any] = []
     for factor in sp.Mul.make_args(rest):
