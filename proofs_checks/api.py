@@ -14,14 +14,30 @@ from typing import Any
 
 from proofs_checks import cases as case_sets
 from proofs_checks.case import Case
+from proofs_checks.constants import constants, sharpen
 from proofs_checks.data import Dataset
-from proofs_checks.derivations import derivation_status
+from proofs_checks.derivations import derivation_status, load_derivation
 from proofs_checks.measure import LANES, batches, measure_batch
+from proofs_checks.profile import profile
 from proofs_checks.registry import statement as find
 from proofs_checks.report import Report, StatementReport
 from proofs_checks.verdict import Verdict
 from theory.errors import LemmataError
 from theory.statement import Statement
+
+__all__ = [
+    "ReplayReport",
+    "case_count",
+    "casefile",
+    "check",
+    "constants",
+    "load_derivation",
+    "profile",
+    "replay",
+    "sharpen",
+    "verdicts",
+    "verify",
+]
 
 Progress = Callable[[int], None]
 CASEFILE = "lemmata-casefile/1"
