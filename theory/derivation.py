@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy
 from sympy import Expr, Symbol
@@ -28,6 +28,9 @@ from theory.checking import Checked, Cite, Context, Justification, Setting, Step
 from theory.errors import DerivationError
 from theory.normal_form import is_zero
 from theory.symbols import Rel, instantiate, map_expressions
+
+if TYPE_CHECKING:
+    from theory.sharpen import Sharpened
 
 __all__ = [
     "Checked",
@@ -203,6 +206,9 @@ class Derivation:
 
         verified = VerifiedDerivation(self, values, self._walk(table, check))
         verified.require_conclusions()
+        if ("spines", self) not in memo:
+            self._check_spines()
+            memo["spines", self] = True
         return verified
 
     def _generic(self, memo: MutableMapping[Any, Any]) -> dict[str, _Outcome]:
@@ -218,7 +224,6 @@ class Derivation:
             return found[step.name]
 
         self._walk({}, check)
-        self._check_spines()
         return found
 
     def _walk(
@@ -368,6 +373,12 @@ class VerifiedDerivation:
             if step.name in needed:
                 needed |= set(step.depends)
         return tuple(k for k in self.steps if k in needed)
+
+    def sharpen(self, constant: str, **options: Any) -> Sharpened:
+        """The best value of a constant that this proof gives; see `theory.sharpen.sharpen`."""
+        from theory.sharpen import sharpen
+
+        return sharpen(self.derivation, constant, others=self.constants, **options)
 
     def spine_data(self) -> list[dict[str, Any]]:
         """The spines as plain data of quantities; see `theory.spine.spine_data`."""

@@ -80,7 +80,11 @@ def norm_bound(loss: Loss) -> Derivation:
         setting=two_layer_relu(loss),
         hypotheses=norms.hypotheses(loss),
         constants=norms.CONSTANTS,
-        steps=tuple(norms.norm_bound_steps(loss)),
+        steps=(
+            *norms.closed_form_steps(loss),
+            *norms.norm_end_steps(loss),
+            *norms.output_end_steps(loss),
+        ),
         concludes={"norms": "norms", "outputs": "output bound"},
         spines=(Spine("norms", u, rates + ends), Spine("outputs", F, outputs)),
     )
@@ -118,7 +122,7 @@ def direction_bound(loss: Loss) -> Derivation:
         name=f"direction bound ({loss.name})",
         setting=two_layer_relu(loss),
         hypotheses={**norms.hypotheses(loss), "non-zero start": d.NONZERO_START},
-        constants=norms.CONSTANTS + d.CONSTANTS,
+        constants=d.CONSTANTS,
         steps=tuple(d.direction_bound_steps(loss)),
         concludes={"by outputs": "by outputs", "end to end": "end to end"},
         spines=(

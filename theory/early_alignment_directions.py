@@ -17,11 +17,15 @@ from sympy import Abs, Expr, exp
 
 from theory.derivation import Constant, Step
 from theory.early_alignment_norms import (
+    CONSTANTS as NORM_CONSTANTS,
+)
+from theory.early_alignment_norms import (
     POWER,
     assumption,
     below_steps,
     closed_form,
-    norm_bound_steps,
+    closed_form_steps,
+    output_end_steps,
     scale,
     size_w,
     with_label,
@@ -56,7 +60,11 @@ from theory.justifications import Cases, Identity, Inequality, OnBox, SumBound, 
 from theory.justifications_flow import AlmostEverywhere, AlongFlow
 from theory.symbols import Inner, MaxOver, Norm, Rate, eq, le, lt
 
-CONSTANTS = (Constant("C_1", Fraction(2)), Constant("C_2", Fraction(4)))
+CONSTANTS = (
+    Constant("C_1", Fraction(2)),
+    Constant("C_2", Fraction(4)),
+    *(c for c in NORM_CONSTANTS if c.name != "C_w"),
+)
 NONZERO_START = lt(0, Norm(w_start))
 
 drive = sympy.Sum(g * active * x, POINTS)
@@ -269,9 +277,10 @@ def gap_steps(loss: Loss) -> list[Step]:
 
 
 def direction_bound_steps(loss: Loss) -> list[Step]:
-    """All steps of A2, those of A1 included."""
+    """All steps of A2, with those of A1 that it needs."""
     kappa = kappa_end(loss)
-    steps = norm_bound_steps(loss) + alive_steps(loss) + turning_steps() + error_steps()
+    steps = closed_form_steps(loss) + output_end_steps(loss)
+    steps += alive_steps(loss) + turning_steps() + error_steps()
     steps += gap_steps(loss)
     steps += below_steps(
         loss,

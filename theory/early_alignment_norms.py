@@ -64,9 +64,11 @@ __all__ = [
     "assumption",
     "below_steps",
     "closed_form",
+    "closed_form_steps",
     "hypotheses",
-    "norm_bound_steps",
+    "norm_end_steps",
     "norm_target",
+    "output_end_steps",
     "output_target",
     "scale",
     "size_w",
@@ -218,8 +220,8 @@ def growth_steps(loss: Loss) -> list[Step]:
     ]
 
 
-def norm_bound_steps(loss: Loss) -> list[Step]:
-    """All steps of A1."""
+def closed_form_steps(loss: Loss) -> list[Step]:
+    """U <= z(t) on [0, T], all premises closed."""
     steps = balance_steps() + rate_steps() + output_steps() + slope_steps(loss)
     steps += window_steps(loss) + growth_steps(loss)
     m_power = m * POWER
@@ -241,7 +243,12 @@ def norm_bound_steps(loss: Loss) -> list[Step]:
                 "first exit time: the premise never fails on [0, T]",
             )
         )
-    steps += below_steps(
+    return steps
+
+
+def norm_end_steps(loss: Loss) -> list[Step]:
+    """U <= C_w ε W_max²/√h."""
+    steps = below_steps(
         loss,
         "norms at the end",
         sympy.Integer(1),
@@ -258,7 +265,12 @@ def norm_bound_steps(loss: Loss) -> list[Step]:
             "the claim",
         )
     )
-    steps += below_steps(
+    return steps
+
+
+def output_end_steps(loss: Loss) -> list[Step]:
+    """F <= C_f ε √h X_max W_max²."""
+    steps = below_steps(
         loss,
         "outputs at the end",
         h * X_max,

@@ -49,7 +49,7 @@ def locally_lipschitz(q: Expr, setting: Setting, facts: Facts = NONE) -> bool:
             return False
         if q.exp.is_Integer and q.exp >= 1:
             return True
-        if is_positive(q.base, facts):
+        if is_positive(q.base, facts) or is_positive(1 / q, facts):
             return True
         return bool(q.exp.is_Rational and q.exp >= 1) and is_nonnegative(q.base, facts)
     if isinstance(q, sympy.log):

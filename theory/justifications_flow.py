@@ -113,14 +113,14 @@ class AlongFlow:
             raise ctx.fail("along_flow proves equations Rate(q) = expression")
         if not ctx.setting.flow:
             raise ctx.fail("the setting declares no flow")
-        point = _moving_mismatch(stated, ctx)
-        if point is not None:
-            raise ctx.fail("the derivative on a concrete network differs", point)
         q = stated.lhs.args[0]
         try:
             derivative = rate_of(q, ctx.setting, ctx.facts(self.positive))
         except DerivationError as error:
             raise ctx.fail(str(error)) from error
+        point = _moving_mismatch(stated, ctx)
+        if point is not None:
+            raise ctx.fail("the derivative on a concrete network differs", point)
         ctx.require_zero(stated.rhs - derivative, f"the derivative is {normal(derivative)}")
         jumps = (Indicator, Relu, sympy.Abs, sympy.sign)
         moved = [ctx.setting.flow[name][1] for name in labels(q) & set(ctx.setting.flow)]

@@ -105,6 +105,8 @@ def _power(e: sympy.Pow, facts: Facts, *, strict: bool, factor: bool) -> bool:
     base, exponent = e.base, e.exp
     if _prove(base, facts, strict=True, factor=factor):
         return True
+    if exponent.could_extract_minus_sign() and facts.holds(1 / e, strict=True):
+        return True
     if strict:
         return False
     if exponent.is_Integer and exponent >= 0 and exponent % 2 == 0:
@@ -120,9 +122,8 @@ def undefined_part(e: Expr, facts: Facts = NONE) -> Expr | None:
             if a.exp.is_Rational and a.exp > 0:
                 fine = is_nonnegative(a.base, facts)
             else:
-                fine = is_positive(a.base, facts) or (
-                    a.exp.is_Integer and is_positive(-a.base, facts)
-                )
+                below = a.exp.is_Integer and is_positive(-a.base, facts)
+                fine = is_positive(a.base, facts) or is_positive(1 / a, facts) or below
             if not fine:
                 return a.base
         if isinstance(a, sympy.log) and not is_positive(a.args[0], facts):

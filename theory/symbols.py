@@ -248,7 +248,7 @@ def rename_bound(e: Expr, avoid: Iterable[Symbol]) -> Expr:
 def instantiate(e: Expr, mapping: Mapping[Expr, Any]) -> Expr:
     """Substitute free symbols (indices, constants, parameters) without capture by sums and maxima."""
     new = {k: sympy.sympify(v) for k, v in mapping.items()}
-    incoming = set().union(*(v.free_symbols for v in new.values())) | set(new)
+    incoming = set().union(*(a.free_symbols for a in (*new, *new.values())))
     e = rename_bound(e, incoming)
     return e.xreplace(new)
 
