@@ -105,11 +105,13 @@ def verify(
             progress=start(api.case_count(statements, dataset, cases)),
             out=folder,
         )
+    code = report.exit_code(allow_vacuous=allow_vacuous)
     if json:
         terminal.print_json(report.to_json())
     else:
-        terminal.print_page(render.verdict_page(report, out, width=terminal.console().width))
-    raise typer.Exit(report.exit_code(allow_vacuous=allow_vacuous))
+        width = terminal.console().width
+        terminal.print_page(render.verdict_page(report, code=code, out=out, width=width))
+    raise typer.Exit(code)
 
 
 @app.command()

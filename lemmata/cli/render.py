@@ -138,12 +138,14 @@ def _derivations(statement: Statement) -> Iterator[RenderableType]:
 # -- verify
 
 
-def verdict_page(report: Report, out: Path | None, *, width: int) -> Iterator[RenderableType]:
+def verdict_page(
+    report: Report, *, code: int, out: Path | None, width: int
+) -> Iterator[RenderableType]:
     """The page of ``verify``: a row per statement, what needs attention, and the closing line."""
     yield _verdict_table(report.statements, width)
     for line in report.complaints():
         yield Text(line)
-    style, words = _CLOSING[report.exit_code()]
+    style, words = _CLOSING[code]
     counts = (_count(len(report.statements), "statement"), _count(len(report.cases), "case"))
     yield Text(f"{words} {', '.join(counts)}, seed {report.seed}.", style=style)
     if out is not None:
