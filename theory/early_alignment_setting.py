@@ -1,7 +1,8 @@
 """The flow of a two-layer ReLU network, as the derivations of early alignment use it.
 
 f_i = Σ_j v_j relu(<w_j, x_i>), g_i = -∂ℓ(y_i, f_i)/∂f, w_j' = v_j Σ_i g_i 1[<w_j, x_i> > 0] x_i,
-v_j' = Σ_i g_i relu(<w_j, x_i>), for almost every t; y_i in {-1, 1}.
+v_j' = Σ_i g_i relu(<w_j, x_i>), for almost every t; y_i in {-1, 1}; h, n >= 1; ε, X_max, W_max > 0.
+Solutions are absolutely continuous, with σ'(0) = 0.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.symbol import Str
+from sympy.printing.str import StrPrinter
 
 from theory.errors import DerivationError
 
@@ -160,7 +161,7 @@ class Rate(Expr):
         return Expr.__new__(cls, sympy.sympify(q))
 
     def _sympystr(self, printer: Any) -> str:
-        return f"d/dt {printer.parenthesize(self.args[0], 40)}"
+        return f"d/dt({printer._print(self.args[0])})"
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         return rf"\tfrac{{d}}{{dt}} \left({printer._print(self.args[0])}\right)"
@@ -177,12 +178,41 @@ class MaxOver(ExprWithLimits):
         return True if self.function.is_nonnegative else None
 
     def _sympystr(self, printer: Any) -> str:
-        return f"max_{self.variables[0]} {printer.parenthesize(self.function, 40)}"
+        return f"max_{self.variables[0]}({printer._print(self.function)})"
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         index = printer._print(self.variables[0])
         text = rf"\max_{{{index}}} {printer.parenthesize(self.function, 40)}"
         return rf"\left({text}\right)^{{{exp}}}" if exp else text
+
+
+class _Text(StrPrinter):
+    """Plain text with |a| for absolute values and sum_i(a) for sums."""
+
+    def _print_Abs(self, e: Expr) -> str:
+        return f"|{self._print(e.args[0])}|"
+
+    def _print_Sum(self, e: Expr) -> str:
+        names = "".join(f"sum_{v}(" for v in reversed(e.variables))
+        return names + self._print(e.function) + ")" * len(e.variables)
+
+
+_LATEX_NAMES = {
+    "eps": r"\varepsilon",
+    "X_max": r"X_{\max}",
+    "W_max": r"W_{\max}",
+}
+
+
+def text_of(e: Expr) -> str:
+    """An expression as plain text."""
+    return str(_Text().doprint(e))
+
+
+def latex_of(e: Expr) -> str:
+    """An expression as LaTeX."""
+    names = {a: _LATEX_NAMES[a.name] for a in e.free_symbols if a.name in _LATEX_NAMES}
+    return str(sympy.latex(e, symbol_names=names))
 
 
 def index(name: str) -> Symbol:
@@ -337,10 +367,10 @@ class Rel:
     def latex(self) -> str:
         """Both sides as LaTeX."""
         sign = {"=": "=", "<=": r"\le", "<": "<"}[self.op]
-        return f"{sympy.latex(self.lhs)} {sign} {sympy.latex(self.rhs)}"
+        return f"{latex_of(self.lhs)} {sign} {latex_of(self.rhs)}"
 
     def __str__(self) -> str:
-        return f"{self.lhs} {self.op} {self.rhs}"
+        return f"{text_of(self.lhs)} {self.op} {text_of(self.rhs)}"
 
 
 def eq(a: Any, b: Any) -> Rel:

@@ -87,7 +87,7 @@ def refused(wrong: Step, *before: Step, point: bool = True, reason: str = "") ->
     error = caught.value
     assert error.step == wrong.name
     assert repr(wrong.name) in str(error)
-    assert str(wrong.relation.rhs) in error.relation
+    assert error.relation == str(wrong.relation)
     assert reason in str(error)
     if point:
         assert error.point, f"no failing point: {error}"

@@ -70,9 +70,9 @@ def test_speed() -> None:
 def test_stated_constants_and_conclusions() -> None:
     verified = derivations.norm_bound_exponential().verify()
     assert verified.constants == {"C_w": 2, "C_f": 2, "c_T": 4, "K": 4}
-    assert str(verified.conclusion("norms")) == "max_j |w[j]|**2 <= 2*W_max**2*eps/sqrt(h)"
+    assert str(verified.conclusion("norms")) == "max_j(|w[j]|**2) <= 2*W_max**2*eps/sqrt(h)"
     outputs = verified.conclusion("outputs")
-    assert str(outputs) == "max_i Abs(f[i]) <= 2*W_max**2*X_max*eps*sqrt(h)"
+    assert str(outputs) == "max_i(|f[i]|) <= 2*W_max**2*X_max*eps*sqrt(h)"
     direction = derivations.direction_bound_logistic2().verify()
     assert direction.constants == {"C_1": 2, "C_2": 4, "C_f": 2, "c_T": 4, "K": 4}
     end = direction.conclusion("end to end").rhs
