@@ -48,6 +48,7 @@ TRUE = [
     (x, ">=", -1, {x: (-1, 1), y: (5, 5)}),
 ]  # fmt: skip
 FALSE = [
+    (x + 5 * sp.Heaviside(1 - x, 0), "<=", 1, {x: Range(F(0), F(1), False, True)}),
     (a1_bound(half, sp.Rational(99, 100)), "<=", sp.Rational(99, 100), {r: OPEN_UNIT, m: (0, F(1, 4))}),
     (a1_bound(1 - 2 / sp.Rational(29, 10), 1), "<=", 1, {r: OPEN_UNIT, m: (0, F(1, 4))}),
     (a1_bound(1 - 2 / sp.Rational(199, 100), 2), "<=", 2, {r: OPEN_UNIT, m: (0, F(1, 4))}),
