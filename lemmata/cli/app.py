@@ -131,11 +131,14 @@ def constants(
     with terminal.progress("Sharpening") as start:
         from proofs_checks import api
 
-        rows = api.constants(statements, cases=cases, seed=seed, joint=joint, progress=start(None))
+        rows = api.constants(
+            statements, cases=cases, seed=seed, joint=joint, progress=start(len(statements))
+        )
     if json:
         terminal.print_json(rows)
     else:
-        terminal.print_page([render.constants_table(rows)])
+        table = render.pareto_table if joint else render.constants_table
+        terminal.print_page([table(rows)])
 
 
 @app.command()
@@ -170,7 +173,7 @@ def profile(
     if json:
         terminal.print_json(report.to_json())
     else:
-        terminal.print_page([render.profile_table(report.to_json())])
+        terminal.print_page(render.profile_page(report.to_json()))
 
 
 @app.command()

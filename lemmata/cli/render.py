@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ COLOURS = {
 _COUNTS = ("holds", "violated", "vacuous", "undecided")
 _NUMBERS = ("tightness", "error", "time")
 _FULL_WIDTH, _MEDIUM_WIDTH = 126, 110
+_BAR = 24  # characters for a step that gives everything away
 _CLOSING = {
     0: ("green", "Nothing violated, nothing undecided."),
     1: ("bold red", "Violated."),
@@ -191,33 +193,76 @@ def _verdict_cells(row: StatementReport) -> dict[str, Text]:
 
 
 def constants_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The table of ``constants``: whatever fields its rows have, nested ones spelled out."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    numeric = {
-        key for key in columns if all(isinstance(row.get(key), float | int | None) for row in rows)
-    }
-    table = _table(*columns, right=numeric)
+    """The table of ``constants``: stated, the best of the same proof, the best observed."""
+    numeric = ("stated", "proof-sharp", "observed")
+    table = _table("statement", "constant", "better", *numeric, "on", "blocked by", right=numeric)
+    table.columns[0].no_wrap = True
     for row in rows:
-        table.add_row(*(Text(_cell(row.get(key))) for key in columns))
-    return table
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_cell(inner)}" for key, inner in value.items())
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_cell(inner) for inner in value)}]"
-    return number(value)
-
-
-def profile_table(report: Mapping[str, Any]) -> Table:
-    """The table of ``profile``: steps in order, each with the factor that it gives away."""
-    title = f"{report['statement']} on case {report['case']}"
-    table = _table("step", "bounded by", "factor", "share", right=("factor", "share"), title=title)
-    for step in report["steps"]:
-        cells = (step["step"], step["label"], number(step["factor"]), number(step.get("share")))
+        blockers = dict.fromkeys(b["blocked_by"] for b in row.get("by_loss", {}).values())
+        cells = (
+            row["statement"],
+            row["constant"],
+            row["direction"],
+            number(row["stated"]),
+            number(row["proof_sharp"]),
+            _observed(row["observed"], row["observed_on"]),
+            _observed_on(row["observed"], row["observed_on"]),
+            "; ".join(str(b) for b in blockers if b),
+        )
         table.add_row(*(Text(cell) for cell in cells))
     return table
+
+
+def _observed(value: object, sample: Mapping[str, Any]) -> str:
+    """The value, after a sign where the evidence is a bound on it."""
+    sign = sample["relation"] if value is not None else "="
+    return number(value) if sign == "=" else f"{sign} {number(value)}"
+
+
+def _observed_on(value: object, sample: Mapping[str, Any]) -> str:
+    if value is None:
+        return str(sample["relation"])
+    horizon = f", t to {number(sample['horizon'])}" if sample["horizon"] is not None else ""
+    return _count(sample["cases"], "case") + horizon
+
+
+def pareto_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The table of ``constants --joint``: pairs of values with which a proof still verifies."""
+    table = _table("statement", "loss", "constants", "values that verify together")
+    table.columns[0].no_wrap = True
+    for row in rows:
+        names = row["constants"]
+        points = "  ".join(
+            f"({', '.join(number(point[name]) for name in names)})" for point in row["pareto"]
+        )
+        cells = (row["statement"], row["loss"], f"({', '.join(names)})", points)
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def profile_page(report: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """The page of ``profile``: for each part the steps in order, and what each gives away."""
+    yield Text(report["statement"], style="bold")
+    yield Text(f"on {report['data']}, loss {report['loss']}, case {report['case']}")
+    for part in report["parts"]:
+        title = f"{part['part']}: neuron {part['neuron']} at t = {number(part['time'])}"
+        table = _table("step", "what it does", "factor", "", right=("factor",), title=title)
+        total = sum(step["log_factor"] for step in part["steps"])
+        for step in part["steps"]:
+            share = step["log_factor"] / total if total > 0 else 0.0
+            bar = Text("\N{FULL BLOCK}" * round(_BAR * max(share, 0.0)), style="blue")
+            cells = (step["step"], step["label"], _factor(step))
+            table.add_row(*(Text(cell) for cell in cells), bar)
+        table.add_row(Text("all steps together", style="bold"), "", _factor(part, key="total"), "")
+        yield table
+
+
+def _factor(row: Mapping[str, Any], *, key: str = "factor") -> str:
+    """A factor, or the power of ten where float64 cannot hold it."""
+    if row[key] is not None:
+        return f"{row[key]:.4g}"
+    size = row["log_factor"] if key == "factor" else row["log_stated"] - row["log_measured"]
+    return f"1e{size / math.log(10):+.0f}"
 
 
 def replay_table(report: Mapping[str, Any]) -> Table:

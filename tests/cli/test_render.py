@@ -124,8 +124,27 @@ ROWS = [
         "direction": "smaller",
         "stated": 2.0,
         "proof_sharp": 1.0001,
+        "observed": 0.75,
+        "observed_on": {"cases": 8, "seed": 0, "horizon": 1.5, "relation": "≤"},
+        "by_loss": {"exponential": {"blocked_by": "the last step"}},
+    },
+    {
+        "statement": ID,
+        "constant": "K",
+        "direction": "smaller",
+        "stated": 4.0,
+        "proof_sharp": None,
         "observed": None,
-        "observed_on": {"cases": 8, "seed": 0, "horizon": [0.0, 1.5]},
+        "observed_on": {"cases": 0, "seed": 0, "horizon": None, "relation": "in hypotheses only"},
+        "by_loss": {},
+    },
+]
+PARETO = [
+    {
+        "statement": ID,
+        "loss": "exponential",
+        "constants": ["C_w", "c_T"],
+        "pareto": [{"C_w": 1.0, "c_T": 3.0}, {"C_w": 2.0, "c_T": 2.0}],
     }
 ]
 
@@ -135,16 +154,20 @@ def test_constants(run, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def constants(statements, **options):
         seen.update(options, ids=[s.id for s in statements])
-        return ROWS
+        return PARETO if options["joint"] else ROWS
 
-    monkeypatch.setattr("proofs_checks.api.constants", constants, raising=False)
-    code, out, _ = run("constants", ID, "--cases", "8", "--seed", "2", "--joint", "--json")
+    monkeypatch.setattr("proofs_checks.api.constants", constants)
+    code, out, _ = run("constants", ID, "--cases", "8", "--seed", "2", "--json")
     assert code == 0 and json.loads(out) == ROWS
-    assert (seen["ids"], seen["cases"], seen["seed"], seen["joint"]) == ([ID], 8, 2, True)
+    assert (seen["ids"], seen["cases"], seen["seed"], seen["joint"]) == ([ID], 8, 2, False)
     code, out, _ = run("constants", ID)
+    first, second = (line for line in out.splitlines() if ID in line)
     assert code == 0
-    for cell in (ID, "C_w", "1", "cases 8", "-"):
-        assert cell in out
+    for cell in ("C_w", "1", "≤ 0.75", "8 cases, t to 1.5", "the last"):
+        assert cell in first
+    assert "K" in second and second.count(" - ") == 2
+    code, out, _ = run("constants", ID, "--joint")
+    assert code == 0 and "(C_w, c_T)" in out and "(1, 3)  (2, 2)" in out
 
 
 @dataclass
@@ -154,8 +177,20 @@ class Profile:
     written: list[Path] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        steps = [{"step": "growth", "label": "2nX", "factor": 3.25, "share": 0.5}]
-        return {"statement": ID, "case": "abc", "steps": steps}
+        part = {
+            "part": "norms",
+            "time": 0.5,
+            "neuron": 3,
+            "log_measured": -2000.0,
+            "log_stated": 0.0,
+            "steps": [
+                {"step": "growth", "label": "2nX", "factor": 3.25, "log_factor": 1.1786549},
+                {"step": "closed form", "label": "", "factor": None, "log_factor": 1998.8213451},
+            ],
+            "total": None,
+        }
+        head = {"statement": ID, "case": "abc", "data": "digits", "loss": "exponential"}
+        return head | {"parts": [part]}
 
     def figure(self, path: Path) -> None:
         self.written.append(path)
@@ -163,9 +198,11 @@ class Profile:
 
 def test_profile(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given = Profile()
-    monkeypatch.setattr("proofs_checks.api.profile", lambda *_, **__: given, raising=False)
+    monkeypatch.setattr("proofs_checks.api.profile", lambda *_, **__: given)
     code, out, _ = run("profile", ID, "-o", tmp_path / "p.png")
-    assert code == 0 and "growth" in out and "3.25" in out
+    assert code == 0
+    for cell in ("growth", "3.25", "1e+868", "1e+869", "neuron 3 at t = 0.5", "\u2588"):
+        assert cell in out
     assert given.written == [tmp_path / "p.png"]
     code, out, _ = run("profile", ID, "--json")
     assert code == 0 and json.loads(out) == given.to_json()
