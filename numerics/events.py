@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.polynomials import bernstein_matrix, powers, sign_changes, single_roots
+from numerics.polynomials import (
+    clearance,
+    powers,
+    sign_changes,
+    single_roots,
+    to_bernstein,
+)
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -80,25 +86,26 @@ def locate(z: Array, mask: Bools, kink_order: Ints, step: Array) -> Crossing:
 def _scan(z: Array, sign: Array, orders: Ints, step: Array) -> Crossing:
     """One pass of ``locate``; ``stuck`` names a pair with several sign changes."""
     lanes, size, _ = z.shape
-    order = size - 1
-    unit = z * powers(step, order)[:, :, None]
-    lane0, pair0 = np.nonzero(orders)
-    if lane0.size:
-        unit[lane0, :, pair0] = reduce_order(unit[lane0, :, pair0], orders[lane0, pair0])
-    bernstein = np.matmul(bernstein_matrix(order), unit) * sign[:, None, :]
-    lane, pair = np.nonzero(bernstein.min(axis=1) < 0)
     first = np.full(lanes, -1, dtype=np.int64)
     stuck = np.full(lanes, -1, dtype=np.int64)
     length = step.copy()
+    nothing = Crossing(step=length, pair=first, stuck=stuck)
+    lane, pair = np.nonzero((clearance(z, step) <= 0) & (orders < size))
     if lane.size == 0:
-        return Crossing(step=length, pair=first, stuck=stuck)
-    changes, start = sign_changes(bernstein[lane, :, pair])
+        return nothing
+    a = unit_columns(z, sign, orders, step, lane, pair)
+    bernstein = to_bernstein(a)
+    reaching = (bernstein < 0).any(axis=0)
+    lane, pair, a = lane[reaching], pair[reaching], a[:, reaching]
+    if lane.size == 0:
+        return nothing
+    changes, start = sign_changes(bernstein[:, reaching])
     single = (changes == 1) & (start > 0)
     stuck[lane[~single]] = pair[~single]
     usable = single & (stuck[lane] < 0)
     lane, pair = lane[usable], pair[usable]
     if lane.size:
-        roots = single_roots(unit[lane, :, pair] * sign[lane, pair][:, None])
+        roots = single_roots(np.ascontiguousarray(a[:, usable]))
         # Lexicographic order makes the choice among equal roots independent of the batch.
         ranking = np.lexsort((pair, roots, lane))
         lane, pair, roots = lane[ranking], pair[ranking], roots[ranking]
@@ -107,3 +114,20 @@ def _scan(z: Array, sign: Array, orders: Ints, step: Array) -> Crossing:
         first[lane] = pair
         length[lane] = step[lane] * roots
     return Crossing(step=length, pair=first, stuck=stuck)
+
+
+def unit_columns(z: Array, sign: Array, orders: Ints, step: Array, lane: Ints, pair: Ints) -> Array:
+    """(p+1, K) polynomials of selected pairs on [0, 1], positive on their own side of the kink.
+
+    Leading coefficients that vanish at a kink are divided out.
+
+    Args:
+        z: (L, p+1, h n). sign, orders: (L, h n). step: (L,). lane, pair: (K,).
+    """
+    table = powers(step, z.shape[1] - 1)
+    a = z[lane, :, pair] * table[lane] * sign[lane, pair][:, None]
+    order = orders[lane, pair]
+    kink = np.flatnonzero(order)
+    if kink.size:
+        a[kink] = reduce_order(a[kink], order[kink])
+    return np.ascontiguousarray(a.T)

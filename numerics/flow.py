@@ -30,7 +30,7 @@ from numerics.losses import loss as loss_of
 from numerics.polynomials import powers
 from numerics.problem import FlowOptions, FlowProblem, FlowResult, FlowStatus, Kink
 from numerics.radii import StepBounds, propagate
-from numerics.saltation import ambiguous_pairs, cross, reduced_start
+from numerics.saltation import ambiguous_pairs, cross
 from numerics.taylor import Data, Field, Frame, Series, evaluate_field, expand, frame_of
 from numerics.views import Step, StepView
 
@@ -40,8 +40,8 @@ Ints = NDArray[np.int64]
 
 # Mantissas are renormalised when their norm leaves [2**-LIMIT, 2**LIMIT].
 LIMIT = 32
-# No step is longer than this many 1/max|G|, however small the last coefficients are.
-LONGEST = 64.0
+# No step is longer than this many units of the series, however small the last coefficients are.
+LONGEST = 1024.0
 
 
 def integrate(
@@ -240,12 +240,14 @@ class _Run:
             j, i = divmod(int(trial.crossing.stuck[stuck]), n)
             self._fail(int(rows[stuck]), FlowStatus.grazing, j, i, "a double root is not resolved")
             accepted[stuck] = False
-        unit_z = (
-            reduced_start(series.z, state.order)
-            * powers(trial.crossing.step, self.options.order)[:, :, None, None]
-        )
         touching = ambiguous_pairs(
-            self.data, unit_z, state.mask, state.order, state.fresh, trial.bounds.radius
+            self.data,
+            series.z,
+            trial.crossing.step,
+            state.mask,
+            state.order,
+            state.fresh,
+            trial.bounds.radius,
         )
         for k, (j, i) in touching.items():
             if accepted[k]:

@@ -36,9 +36,12 @@ MAX_GROUPS = 6
 Probe = Callable[[int, Bools], tuple[Array, Array]]
 
 
-def near_threshold(data: Data, w: Array) -> Array:
-    """(L, h, n) level below which <w_j, x_i> is not distinguished from zero."""
-    norms = np.sqrt((w * w).sum(axis=2))
+def near_threshold(data: Data, w: Array, v: Array) -> Array:
+    """(L, h, n) level below which <w_j, x_i> is not distinguished from zero.
+
+    Relative to |(w_j, v_j)| and not to |w_j|: from an unbalanced start w_j may pass through zero.
+    """
+    norms = np.sqrt((w * w).sum(axis=2) + v * v)
     count = 16.0 + 2.0 * data.X.shape[1]
     return count * UNIT * norms[:, :, None] * data.norms
 
@@ -95,7 +98,7 @@ def assign(
         forced: (L, h, n) pairs that are on the kink whatever their z (an event ended here).
         dead: (L, h, n) pairs with z = 0 for ever. order: p of the Taylor series.
     """
-    near = (forced | (np.abs(z) <= near_threshold(data, w))) & ~dead
+    near = (forced | (np.abs(z) <= near_threshold(data, w, v))) & ~dead
     kink_order = np.where(dead, order + 1, 0).astype(np.int64)
     result = Assignment(mask=mask.copy(), order=kink_order)
     wrong = (mask != (z > 0)) & ~near & ~dead

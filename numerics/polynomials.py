@@ -15,16 +15,36 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@lru_cache(maxsize=64)
-def bernstein_matrix(order: int) -> Array:
-    """M, (p+1, p+1), with M a the Bernstein coefficients on [0, 1] of the polynomial a.
+def to_bernstein(a: Array) -> Array:
+    """Bernstein coefficients on [0, 1] of polynomials, elementwise over them.
 
-    M[k, i] = C(k, i) / C(p, i) lies in [0, 1], so that the change of basis is well conditioned.
+    b_k = sum_i C(k, i) a_i / C(p, i): a well conditioned change of basis (its weights lie in
+    [0, 1]), done by p rounds of additions so that no polynomial influences another.
+
+    Args:
+        a: (p+1, K), one polynomial per column. Returns: (p+1, K).
     """
-    size = order + 1
-    matrix = np.array([[comb(k, i) / comb(order, i) for i in range(size)] for k in range(size)])
-    matrix.setflags(write=False)
-    return matrix
+    order = a.shape[0] - 1
+    b = a / _binomials(order)[:, None]
+    for k in range(1, order + 1):
+        b[k:] += b[k - 1 : -1].copy()
+    return b
+
+
+@lru_cache(maxsize=64)
+def _binomials(order: int) -> Array:
+    return np.array([float(comb(order, i)) for i in range(order + 1)])
+
+
+def clearance(a: Array, s: Array) -> Array:
+    """|a_0| - sum_{k>=1} |a_k| s**k, up to rounding: a lower bound of |a| on [0, s].
+
+    Args:
+        a: (L, p+1, M) with one s: (L,) per row. Returns: (L, M).
+    """
+    table = powers(s, a.shape[1] - 1)[:, None, 1:]
+    rest = np.matmul(table, np.abs(a[:, 1:]))[:, 0]
+    return np.abs(a[:, 0]) - (1.0 + 1e-12) * rest
 
 
 def powers(s: Array, order: int) -> Array:
@@ -45,22 +65,21 @@ def lobatto_nodes(count: int) -> Array:
 
 
 def sign_changes(b: Array) -> tuple[Ints, Array]:
-    """Number of sign changes along the last axis, zeros skipped, and the first non-zero sign.
+    """Number of sign changes along the first axis, zeros skipped, and the first non-zero sign.
 
     By Descartes' rule in the Bernstein basis the number of roots in (0, 1) is at most the number of
     sign changes of the Bernstein coefficients, and equal to it when that is 0 or 1.
 
     Args:
-        b: (K, p+1).
+        b: (p+1, K).
 
     Returns:
         (K,) counts and (K,) signs in {-1., 0., 1.}.
     """
-    last = np.zeros(b.shape[0])
-    first = np.zeros(b.shape[0])
-    count = np.zeros(b.shape[0], dtype=np.int64)
-    for k in range(b.shape[1]):
-        sign = np.sign(b[:, k])
+    last = np.zeros(b.shape[1])
+    first = np.zeros(b.shape[1])
+    count = np.zeros(b.shape[1], dtype=np.int64)
+    for sign in np.sign(b):
         count += (sign * last) < 0
         last = np.where(sign != 0, sign, last)
         first = np.where(first == 0, sign, first)
@@ -77,21 +96,21 @@ def first_order(a: Array, threshold: Array) -> Ints:
     return np.where(above.any(axis=1), above.argmax(axis=1), a.shape[1]).astype(np.int64)
 
 
-def single_roots(a: Array) -> Array:
+def single_roots(columns: Array) -> Array:
     """The root in (0, 1] of polynomials that are positive at 0 and have one sign change.
 
     Newton's method inside a bracket, each polynomial for itself (the result does not depend on
     its neighbours), to within about one unit in the last place of the root.
 
     Args:
-        a: (K, p+1).
+        columns: (p+1, K).
     """
-    columns = np.ascontiguousarray(a.T)
-    lo, hi = np.zeros(a.shape[0]), np.ones(a.shape[0])
+    size = columns.shape[1]
+    lo, hi = np.zeros(size), np.ones(size)
     value0, value1 = columns[0], columns.sum(axis=0)
     secant = value0 / np.where(value0 > value1, value0 - value1, 1.0)
     x = np.where((secant > 0) & (secant < 1), secant, 0.5)
-    done = np.zeros(a.shape[0], dtype=bool)
+    done = np.zeros(size, dtype=bool)
     for iteration in range(90):
         value, slope = columns[-1].copy(), np.zeros_like(x)
         for coefficient in columns[-2::-1]:

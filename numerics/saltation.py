@@ -8,9 +8,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.events import reduce_order
+from numerics.events import unit_columns
 from numerics.kinks import UNIT, Assignment, near_threshold
-from numerics.polynomials import bernstein_matrix, powers
+from numerics.polynomials import clearance, powers, to_bernstein
 from numerics.radii import StepBounds
 from numerics.taylor import Data, Frame
 
@@ -111,7 +111,7 @@ def cross(
         smallest = np.where(stops, before, np.minimum(before, after))
         ratio, slow = after / before, before
         jump = np.abs(assignment.after - assignment.before) / norm
-        level = near_threshold(data, w)
+        level = near_threshold(data, w, v)
         location = np.abs(z[row, j, i]) + level[row, j, i] / 4.0
         # Other points of the same neuron whose flip falls into the same window.
         window = 3.0 * data.norms * r[:, None] + level[row, j]
@@ -164,6 +164,7 @@ def cross(
 def ambiguous_pairs(
     data: Data,
     z: Array,
+    step: Array,
     mask: Bools,
     order: Ints,
     fresh: Bools,
@@ -175,27 +176,35 @@ def ambiguous_pairs(
     (``fresh``) at the start of the step, or towards the next one at the end of the step.
 
     Args:
-        z: (L, p+1, h, n) coefficients on [0, 1]. mask, order, fresh: (L, h, n); order as in
-            ``numerics.events.locate``. radius: (L, h).
+        z: (L, p+1, h, n) coefficients. step: (L,) length in their unit.
+        mask, order, fresh: (L, h, n); order as in ``numerics.events.locate``. radius: (L, h).
     """
     lanes, size, h, n = z.shape
     level = (radius[:, :, None] * data.norms).reshape(lanes, h * n)
-    sign = np.where(mask, 1.0, -1.0).reshape(lanes, h * n)
+    orders = order.reshape(lanes, h * n)
     flat = z.reshape(lanes, size, h * n)
-    live = (order <= size - 1).reshape(lanes, h * n)
-    bernstein = np.matmul(bernstein_matrix(size - 1), flat) * sign[:, None]
-    row, pair = np.nonzero((bernstein.min(axis=1) <= level) & live)
+    row, pair = np.nonzero(~(clearance(flat, step) > level) & (orders < size))
     if row.size == 0:
         return {}
-    error = level[row, pair][:, None]
+    sign = np.where(mask, 1.0, -1.0).reshape(lanes, h * n)
+    a = unit_columns(flat, sign, orders, step, row, pair)
+    shift = orders[row, pair]
+    for m in np.unique(shift[shift > 0]):
+        columns = np.flatnonzero(shift == m)
+        a[m:, columns] = a[:-m, columns]
+        a[:m, columns] = 0.0
+    error = level[row, pair]
+    within = ~(to_bernstein(a).min(axis=0) > error)
+    row, pair, a, error = row[within], pair[within], a[:, within], error[within]
+    if row.size == 0:
+        return {}
     table = powers(np.linspace(0.0, 1.0, SAMPLES), size - 1)
     slope = np.zeros_like(table)
     slope[:, 1:] = table[:, :-1] * np.arange(1, size)
-    a = flat[row, :, pair] * sign[row, pair][:, None]
     # Elementwise sums keep the result of a pair independent of the others.
-    values = (table[None] * a[:, None]).sum(axis=2)
-    slopes = (slope[None] * a[:, None]).sum(axis=2)
-    low = values <= error
+    values = (table[None] * a.T[:, None]).sum(axis=2)
+    slopes = (slope[None] * a.T[:, None]).sum(axis=2)
+    low = ~(values > error[:, None])
     just_left = fresh.reshape(lanes, h * n)[row, pair]
     rising = slopes > 0
     rising[:, 0] = True  # a fresh pair starts on the kink, where only its leading term counts
@@ -207,17 +216,3 @@ def ambiguous_pairs(
     return {
         int(a0): divmod(int(p0), n) for a0, p0 in zip(row[bad][::-1], pair[bad][::-1], strict=True)
     }
-
-
-def reduced_start(z: Array, order: Ints) -> Array:
-    """Coefficients with the vanishing ones of pairs on a kink set to zero: (L, p+1, h, n)."""
-    size = z.shape[1]
-    out = z.copy()
-    row, j, i = np.nonzero((order > 0) & (order < size))
-    if row.size:
-        orders = order[row, j, i]
-        taken = reduce_order(out[row, :, j, i], orders)
-        index = np.arange(size)[None] - orders[:, None]
-        back = np.take_along_axis(taken, np.maximum(index, 0), axis=1)
-        out[row, :, j, i] = np.where(index >= 0, back, 0.0)
-    return out

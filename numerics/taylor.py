@@ -97,8 +97,64 @@ class Series:
     G: Array
 
 
+# Below this bound on |f| the forces g are constant to far more digits than float64 has.
+NEGLIGIBLE = 1e-30
+
+
 def expand(data: Data, w: Array, v: Array, mask: Bools, frame: Frame, order: int) -> Series:
-    """Taylor coefficients up to ``order`` from the state w: (L, h, d), v: (L, h)."""
+    """Taylor coefficients up to ``order`` from the state w: (L, h, d), v: (L, h).
+
+    In the early phase, |f| < 1e-30, the forces are constant and the recurrence is linear; each lane
+    takes the branch that its own state asks for.
+    """
+    size = np.sqrt((w * w).sum(axis=2)) * np.abs(v)
+    outputs = frame.scale * (frame.weight2 * size).sum(axis=1) * data.norms.max()
+    linear = outputs < NEGLIGIBLE
+    if linear.all():
+        return _expand_linear(data, w, v, mask, frame, order)
+    if not linear.any():
+        return _expand_general(data, w, v, mask, frame, order)
+    rows = (np.flatnonzero(linear), np.flatnonzero(~linear))
+    parts = [
+        method(data, w[r], v[r], mask[r], Frame(frame.scale[r], frame.relative[r]), order)
+        for method, r in zip((_expand_linear, _expand_general), rows, strict=True)
+    ]
+    merged = {}
+    for name, first in vars(parts[0]).items():
+        whole = np.empty((w.shape[0], *first.shape[1:]))
+        whole[rows[0]], whole[rows[1]] = first, getattr(parts[1], name)
+        merged[name] = whole
+    return Series(**merged)
+
+
+def _expand_linear(data: Data, w: Array, v: Array, mask: Bools, frame: Frame, order: int) -> Series:
+    """The series with g frozen at its value for f = 0."""
+    lanes, h, d = w.shape
+    n = data.y.size
+    s = mask.astype(np.float64)
+    W = np.zeros((lanes, order + 1, h, d))
+    V = np.zeros((lanes, order + 1, h))
+    F = np.zeros((lanes, order + 1, n))
+    g = np.zeros((lanes, order + 1, n))
+    G = np.zeros((lanes, order, h, d))
+    W[:, 0], V[:, 0] = w, v
+    z = np.matmul(w, data.XT)
+    F[:, 0] = np.matmul((v * frame.weight2)[:, None], s * z)[:, 0] * frame.scale[:, None]
+    g[:, 0] = data.weight * data.loss.g(F[:, 0], data.y)
+    G[:, 0] = force = np.matmul(s * g[:, 0, None, :], data.X)
+    unit = _time_unit(data, w, v, s, frame, F[:, 0], force)
+    for k in range(order):
+        factor = (unit / (k + 1))[:, None]
+        W[:, k + 1] = (factor * V[:, k])[:, :, None] * force
+        V[:, k + 1] = factor * (force * W[:, k]).sum(axis=2)
+    Z = np.matmul(W.reshape(lanes, (order + 1) * h, d), data.XT).reshape(lanes, order + 1, h, n)
+    return Series(unit=unit, w=W, v=V, z=Z, f=F, g=g, G=G)
+
+
+def _expand_general(
+    data: Data, w: Array, v: Array, mask: Bools, frame: Frame, order: int
+) -> Series:
+    """The series by convolutions."""
     lanes, h, d = w.shape
     n = data.y.size
     s = mask.astype(np.float64)
@@ -126,7 +182,7 @@ def expand(data: Data, w: Array, v: Array, mask: Bools, frame: Frame, order: int
             break
         G[:, k] = np.matmul(s * g[:, k, None, :], data.X)
         if k == 0:
-            unit = _time_unit(G[:, 0])
+            unit = _time_unit(data, w, v, s, frame, F[:, 0], G[:, 0])
         factor = unit / (k + 1)
         reverse = G[:, k::-1]
         W[:, k + 1] = factor[:, None, None] * (V[:, : k + 1, :, None] * reverse).sum(axis=1)
@@ -135,9 +191,16 @@ def expand(data: Data, w: Array, v: Array, mask: Bools, frame: Frame, order: int
     return Series(unit=unit, w=W, v=V, z=Z, f=F, g=g, G=G)
 
 
-def _time_unit(G: Array) -> Array:
-    """A power of two near 1/max_j |G_j|, so that coefficients neither overflow nor underflow."""
-    rate = np.sqrt((G * G).sum(axis=2)).max(axis=1)
+def _time_unit(data: Data, w: Array, v: Array, s: Array, frame: Frame, f: Array, G: Array) -> Array:
+    """A power of two near 1/(norm of the Jacobian), so that coefficients stay moderate.
+
+    The Jacobian consists of the G_j and of what acts through the outputs, at most
+    |dg/df| |x|^2 sum_j s_ij |theta_j|^2 for point i.
+    """
+    size = frame.weight2 * ((w * w).sum(axis=2) + v * v)
+    curvature = data.weight * data.loss.slope_bound(f, f, data.y) * data.norms**2
+    outputs = frame.scale[:, None] * curvature * np.matmul(size[:, None], s)[:, 0]
+    rate = np.sqrt((G * G).sum(axis=2)).max(axis=1) + outputs.max(axis=1)
     usable = np.isfinite(rate) & (rate > 0)
     _, exponent = np.frexp(np.where(usable, rate, 1.0))
     return np.ldexp(1.0, -np.clip(exponent, -1000, 1000))
