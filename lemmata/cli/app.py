@@ -137,8 +137,7 @@ def constants(
     if json:
         terminal.print_json(rows)
     else:
-        table = render.pareto_table if joint else render.constants_table
-        terminal.print_page([table(rows)])
+        terminal.print_page(render.pareto_page(rows) if joint else render.constants_page(rows))
 
 
 @app.command()

@@ -48,7 +48,11 @@ def _table(*columns: str, right: Iterable[str] = (), title: str | None = None) -
     numeric = set(right)
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+        # Text folds where the terminal is narrow; a number that is cut would be another number.
+        if column in numeric:
+            table.add_column(column, justify="right", no_wrap=True)
+        else:
+            table.add_column(column, overflow="fold")
     return table
 
 
@@ -192,25 +196,32 @@ def _verdict_cells(row: StatementReport) -> dict[str, Text]:
 # -- constants, profile, replay
 
 
-def constants_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The table of ``constants``: stated, the best of the same proof, the best observed."""
+def _by_statement(
+    rows: Sequence[Mapping[str, Any]],
+) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+    for id in dict.fromkeys(row["statement"] for row in rows):
+        yield id, [row for row in rows if row["statement"] == id]
+
+
+def constants_page(rows: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
+    """The tables of ``constants``: stated, the best of the same proof, the best observed."""
     numeric = ("stated", "proof-sharp", "observed")
-    table = _table("statement", "constant", "better", *numeric, "on", "blocked by", right=numeric)
-    table.columns[0].no_wrap = True
-    for row in rows:
-        blockers = dict.fromkeys(b["blocked_by"] for b in row.get("by_loss", {}).values())
-        cells = (
-            row["statement"],
-            row["constant"],
-            row["direction"],
-            number(row["stated"]),
-            number(row["proof_sharp"]),
-            _observed(row["observed"], row["observed_on"]),
-            _observed_on(row["observed"], row["observed_on"]),
-            "; ".join(str(b) for b in blockers if b),
-        )
-        table.add_row(*(Text(cell) for cell in cells))
-    return table
+    for id, own in _by_statement(rows):
+        table = _table("constant", "better", *numeric, "on", "blocked by", right=numeric, title=id)
+        table.columns[0].no_wrap = True
+        for row in own:
+            blockers = dict.fromkeys(b["blocked_by"] for b in row["by_loss"].values())
+            cells = (
+                row["constant"],
+                row["direction"],
+                number(row["stated"]),
+                number(row["proof_sharp"]),
+                _observed(row["observed"], row["observed_on"]),
+                _observed_on(row["observed"], row["observed_on"]),
+                "; ".join(str(b) for b in blockers if b),
+            )
+            table.add_row(*(Text(cell) for cell in cells))
+        yield table
 
 
 def _observed(value: object, sample: Mapping[str, Any]) -> str:
@@ -226,18 +237,18 @@ def _observed_on(value: object, sample: Mapping[str, Any]) -> str:
     return _count(sample["cases"], "case") + horizon
 
 
-def pareto_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The table of ``constants --joint``: pairs of values with which a proof still verifies."""
-    table = _table("statement", "loss", "constants", "values that verify together")
-    table.columns[0].no_wrap = True
-    for row in rows:
-        names = row["constants"]
-        points = "  ".join(
-            f"({', '.join(number(point[name]) for name in names)})" for point in row["pareto"]
-        )
-        cells = (row["statement"], row["loss"], f"({', '.join(names)})", points)
-        table.add_row(*(Text(cell) for cell in cells))
-    return table
+def pareto_page(rows: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
+    """The tables of ``constants --joint``: pairs of values with which a proof still verifies."""
+    for id, own in _by_statement(rows):
+        table = _table("loss", "constants", "values that verify together", title=id)
+        for row in own:
+            names = row["constants"]
+            points = "  ".join(
+                f"({', '.join(number(point[name]) for name in names)})" for point in row["pareto"]
+            )
+            cells = (row["loss"], f"({', '.join(names)})", points)
+            table.add_row(*(Text(cell) for cell in cells))
+        yield table
 
 
 def profile_page(report: Mapping[str, Any]) -> Iterator[RenderableType]:

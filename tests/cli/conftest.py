@@ -19,8 +19,13 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Outcome]:
     """``run("verify", "--cases", "3")`` -> exit code, standard output, standard error."""
+
+    # Wide enough for every table, whatever the terminal or the test runner says.
+    monkeypatch.setenv("COLUMNS", "140")
 
     def runner(*arguments: object) -> Outcome:
         with pytest.raises(SystemExit) as exit_:
