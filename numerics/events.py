@@ -25,6 +25,8 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 MAX_HALVINGS = 48
+# Order of vanishing of a pair whose z is zero identically: beyond every degree.
+NEVER = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def locate(z: Array, mask: Bools, kink_order: Ints, step: Array) -> Crossing:
 
     Args:
         z: (L, p+1, h, n) coefficients. mask: (L, h, n).
-        kink_order: (L, h, n) 0 off the kink; m where the first m coefficients vanish; more than p
-            where z is identically zero, which never flips.
+        kink_order: (L, h, n) 0 off the kink; m where the first m coefficients vanish; ``NEVER``
+            where z is identically zero.
         step: (L,) positive lengths in the unit of the coefficients.
     """
     lanes, size, h, n = z.shape

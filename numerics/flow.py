@@ -16,32 +16,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal, localcontext
 
 import numpy as np
 from numpy.typing import NDArray
 
 from numerics.errors import NumericsError
-from numerics.events import Crossing, locate
 from numerics.interface import Horizon, Observer
 from numerics.kinks import UNIT, Assignment, assign
 from numerics.losses import loss as loss_of
-from numerics.polynomials import powers
 from numerics.problem import FlowOptions, FlowProblem, FlowResult, FlowStatus, Kink
-from numerics.radii import StepBounds, propagate
 from numerics.saltation import ambiguous_pairs, cross
-from numerics.taylor import Data, Field, Frame, Series, evaluate_field, expand, frame_of
+from numerics.state import State, eps_squared, norms, two_sum
+from numerics.taylor import Data, Field, Frame, evaluate_field, expand, frame_of
+from numerics.trial import Trial, attempt
 from numerics.views import Step, StepView
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
-
-# Mantissas are renormalised when their norm leaves [2**-LIMIT, 2**LIMIT].
-LIMIT = 32
-# No step is longer than this many units of the series, however small the last coefficients are.
-LONGEST = 1024.0
 
 
 def integrate(
@@ -76,56 +68,6 @@ def integrate(
     return _Run(problem, end, tuple(observers), horizon, options or FlowOptions()).run()
 
 
-def _eps_squared(log_eps: float) -> tuple[float, int]:
-    """(m, e) with eps**2 = m * 4**e and 1/2 <= m < 2, correctly rounded whatever the size."""
-    with localcontext() as context:
-        context.prec = 60
-        log2 = Decimal(2).ln()
-        exact = Decimal(log_eps) * 2
-        exponent = int((exact / (2 * log2)).to_integral_value())
-        return float((exact - 2 * exponent * log2).exp()), exponent
-
-
-@dataclass
-class _State:
-    """The lanes' states; every array has the lane as its first axis."""
-
-    t: Array
-    carry: Array  # what t lacks of the true time (compensated summation)
-    w: Array
-    v: Array
-    exponent: Ints
-    mask: Bools
-    order: Ints  # of vanishing of z at t, see numerics.events.locate
-    fresh: Bools  # crossed a kink and not yet clear of it
-    radius: Array
-    top: Array
-
-    def take(self, rows: Ints | Bools) -> _State:
-        return _State(**{name: value[rows] for name, value in vars(self).items()})
-
-    def put(self, rows: Ints, other: _State) -> None:
-        for name, value in vars(self).items():
-            value[rows] = getattr(other, name)
-
-
-@dataclass
-class _Trial:
-    """A step that has been computed and not yet accepted."""
-
-    state: _State
-    frame: Frame
-    series: Series
-    crossing: Crossing
-    tau: Array
-    unit_w: Array
-    unit_v: Array
-    w1: Array
-    v1: Array
-    fields: Field
-    bounds: StepBounds
-
-
 class _Run:
     """One integration: the loop over steps and its book-keeping."""
 
@@ -139,15 +81,17 @@ class _Run:
     ) -> None:
         self.problem, self.end, self.observers = problem, end, observers
         self.horizon, self.options = horizon, options
+        # Halving a low degree, or with a prescribed step, would spoil the accuracy.
+        self.adaptive_order = options.order >= 16 and options.fixed_step is None
         self.data = Data.of(problem.X, problem.y, loss_of(problem.loss), problem.weight)
         n, _, h = problem.shape
         lanes = problem.lanes
-        scales = [_eps_squared(float(x)) for x in problem.log_eps]
+        scales = [eps_squared(float(x)) for x in problem.log_eps]
         self.mantissa2 = np.array([m for m, _ in scales])
         self.exponent0 = np.array([e for _, e in scales], dtype=np.int64)
         zero = (problem.W0 == 0).all(axis=2) & (problem.v0 == 0)
         self.dead = zero[:, :, None] | (self.data.norms == 0)
-        self.state = _State(
+        self.state = State(
             t=np.zeros(lanes),
             carry=np.zeros(lanes),
             w=problem.W0.copy(),
@@ -159,6 +103,7 @@ class _Run:
             # A balanced start has v = |w| rounded; eps**2 is rounded once.
             radius=2.0 * UNIT * np.abs(problem.v0),
             top=np.zeros(lanes),
+            dense=np.zeros(lanes, dtype=bool),
         )
         self.status: list[FlowStatus | None] = [None] * lanes
         self.reason = [""] * lanes
@@ -167,7 +112,7 @@ class _Run:
         self.evaluations = np.zeros(lanes, dtype=np.int64)
         self.drift = np.zeros(lanes)
         self.kinks: list[Kink] = []
-        self._normalise(self.state)
+        self.state.normalise()
         self.exponent_start = self.state.exponent.copy()
         self.balance = (self.state.v**2) - (self.state.w**2).sum(axis=2)
         self.state.top = np.sqrt(
@@ -180,10 +125,13 @@ class _Run:
             rows = np.array([b for b, s in enumerate(self.status) if s is None], dtype=np.int64)
             if rows.size == 0:
                 break
-            self._advance(rows)
+            dense = self.state.dense[rows] & self.adaptive_order
+            for group, few in ((rows[~dense], False), (rows[dense], True)):
+                if group.size:
+                    self._advance(group, dense=few)
         state = self.state
         statuses = tuple(s for s in self.status if s is not None)
-        rounding = UNIT * state.t[:, None] * self._rate() * _norms(state.w, state.v)
+        rounding = UNIT * state.t[:, None] * self._rate() * norms(state.w, state.v)
         return FlowResult(
             status=statuses,
             reason=tuple(self.reason),
@@ -215,11 +163,11 @@ class _Run:
         for row, failure in found.failure.items():
             self._fail(int(row), *failure)
 
-    def _advance(self, rows: Ints) -> None:
-        """One step in each of the lanes ``rows``."""
+    def _advance(self, rows: Ints, *, dense: bool) -> None:
+        """One step in each of the lanes ``rows``, of half the degree where kinks are dense."""
         state = self.state.take(rows)
         frame = self._frame(rows, state)
-        order = self.options.order
+        order = self.options.order // 2 if dense else self.options.order
         with np.errstate(all="ignore"):
             series = expand(self.data, state.w, state.v, state.mask, frame, order)
             finite = np.isfinite(series.w).all(axis=(1, 2, 3)) & np.isfinite(series.v).all(
@@ -230,9 +178,10 @@ class _Run:
             for row in rows[~finite]:
                 self._finish(int(row), FlowStatus.diverged, f"at t = {self.state.t[row]:.6g}")
             if finite.any():
-                self._advance(rows[finite])
+                self._advance(rows[finite], dense=dense)
             return
-        trial = self._try(rows, state, frame, series)
+        remaining = (self.end[rows] - state.t) - state.carry
+        trial = attempt(self.data, state, frame, series, remaining, self.options, dense=dense)
         self.evaluations[rows] += order + 3
         accepted = np.ones(rows.size, dtype=bool)
         n = self.data.y.size
@@ -257,49 +206,18 @@ class _Run:
                 accepted[k] = False
         if accepted.any():
             keep = np.flatnonzero(accepted)
-            self._accept(rows[keep], _rows_of(trial, keep) if keep.size < rows.size else trial)
+            self._accept(rows[keep], trial.take(keep) if keep.size < rows.size else trial)
 
-    def _try(self, rows: Ints, state: _State, frame: Frame, series: Series) -> _Trial:
-        """Choose the step, cut it at the first kink, evaluate its end and its error."""
-        options, order = self.options, self.options.order
-        remaining = (self.end[rows] - state.t) - state.carry
-        wanted = np.minimum(_step_length(series, state, options), remaining / series.unit)
-        crossing = locate(series.z, state.mask, state.order, wanted)
-        tau = crossing.step * series.unit
-        scale = powers(crossing.step, order)
-        unit_w = series.w * scale[:, :, None, None]
-        unit_v = series.v * scale[:, :, None]
-        w1, v1 = _horner(unit_w, 1.0), _horner(unit_v, 1.0)
-        nodes_w = np.stack((_horner(unit_w, 0.5), w1), axis=1)
-        nodes_v = np.stack((_horner(unit_v, 0.5), v1), axis=1)
-        with np.errstate(all="ignore"):
-            fields = evaluate_field(self.data, nodes_w, nodes_v, state.mask, frame)
-        bounds = propagate(
-            self.data,
-            series,
-            tau,
-            unit_w,
-            unit_v,
-            nodes_w,
-            nodes_v,
-            fields,
-            state.mask,
-            frame,
-            state.radius,
-            state.top,
-        )
-        return _Trial(state, frame, series, crossing, tau, unit_w, unit_v, w1, v1, fields, bounds)
-
-    def _accept(self, rows: Ints, trial: _Trial) -> None:
+    def _accept(self, rows: Ints, trial: Trial) -> None:
         """Move to the end of the step, cross its kinks, show it, and test for the end."""
         old, crossing = trial.state, trial.crossing
         lanes = rows.size
         n = self.data.y.size
         whole = (self.end[rows] - old.t) - old.carry
         reaches = trial.tau >= whole
-        t1, carry = _two_sum(old.t, trial.tau + old.carry)
+        t1, carry = two_sum(old.t, trial.tau + old.carry)
         t1, carry = np.where(reaches, self.end[rows], t1), np.where(reaches, 0.0, carry)
-        new = _State(
+        new = State(
             t=t1,
             carry=carry,
             w=trial.w1,
@@ -310,6 +228,7 @@ class _Run:
             fresh=old.fresh,
             radius=trial.bounds.radius,
             top=trial.bounds.top,
+            dense=trial.dense,
         )
         forced = np.zeros_like(old.mask)
         hit = np.flatnonzero(crossing.pair >= 0)
@@ -331,13 +250,11 @@ class _Run:
             2.0 * turn,
             trial.bounds,
             trial.frame,
-            self.options.order,
         )
         for row, (j, i) in after.undecided.items():
             text = "the kink's place in time is uncertain by more than the speed of crossing allows"
             found.failure.setdefault(row, (FlowStatus.grazing, j, i, text))
-        norms = _norms(new.w, new.v)
-        self._record(rows, found, norms, t1, after.t_error)
+        self._record(rows, found, norms(new.w, new.v), t1, after.t_error)
         shown = after.radius + UNIT * t1[:, None] * trial.bounds.force * trial.bounds.theta
         view = StepView(
             problem=self.problem,
@@ -361,7 +278,7 @@ class _Run:
         far = np.abs(z) > 2.0 * new.radius[:, :, None] * self.data.norms
         new.fresh = (old.fresh & ~far) | (found.order > 0)
         self._watch_balance(rows, new)
-        self._normalise(new)
+        new.normalise()
         self.state.put(rows, new)
         self.steps[rows] += 1
         for observer in self.observers:
@@ -386,7 +303,7 @@ class _Run:
 
     # --- helpers ---------------------------------------------------------------------------
 
-    def _frame(self, rows: Ints, state: _State) -> Frame:
+    def _frame(self, rows: Ints, state: State) -> Frame:
         return frame_of(self.mantissa2[rows], self.exponent0[rows], state.exponent)
 
     def _rate(self) -> Array:
@@ -401,7 +318,7 @@ class _Run:
         return np.where(np.isfinite(rate), rate, np.inf)
 
     def _assign(
-        self, rows: Ints, state: _State, frame: Frame, field: Field, node: int, forced: Bools
+        self, rows: Ints, state: State, frame: Frame, field: Field, node: int, forced: Bools
     ) -> Assignment:
         order = self.options.order
 
@@ -423,12 +340,11 @@ class _Run:
             state.mask,
             forced,
             self.dead[rows],
-            order,
             probe,
         )
 
     def _record(
-        self, rows: Ints, found: Assignment, norms: Array, t1: Array, t_error: Array
+        self, rows: Ints, found: Assignment, size: Array, t1: Array, t_error: Array
     ) -> None:
         for k in range(found.row.size):
             row, j, i = int(found.row[k]), int(found.neuron[k]), int(found.point[k])
@@ -441,13 +357,13 @@ class _Run:
                     neuron=j,
                     point=i,
                     active=bool(found.mask[row, j, i]),
-                    zdot_before=float(found.before[k] / norms[row, j]),
-                    zdot_after=float(found.after[k] / norms[row, j]),
+                    zdot_before=float(found.before[k] / size[row, j]),
+                    zdot_after=float(found.after[k] / size[row, j]),
                     t_error=float(t_error[k] + 2.0 * UNIT * t1[row]),
                 )
             )
 
-    def _watch_balance(self, rows: Ints, state: _State) -> None:
+    def _watch_balance(self, rows: Ints, state: State) -> None:
         shift = np.clip(2 * (self.exponent_start[rows] - state.exponent), -5000, 5000)
         with np.errstate(all="ignore"):
             start = np.ldexp(self.balance[rows], shift.astype(np.int32))
@@ -456,22 +372,6 @@ class _Run:
             drift = np.abs(now - start) / np.where(squares > 0, squares, 1.0)
         self.drift[rows] = np.maximum(self.drift[rows], drift.max(axis=1))
 
-    @staticmethod
-    def _normalise(state: _State) -> None:
-        """Move powers of two from mantissas that have become large or small to the exponents."""
-        _, size = np.frexp(_norms(state.w, state.v))
-        shift = np.where(np.abs(size) > LIMIT, size, 0).astype(np.int64)
-        if not shift.any():
-            return
-        before = state.exponent.max(axis=1)
-        state.exponent = state.exponent + shift
-        back = (-shift).astype(np.int32)
-        state.w = np.ldexp(state.w, back[:, :, None])
-        state.v = np.ldexp(state.v, back)
-        state.radius = np.ldexp(state.radius, back)
-        moved = (before - state.exponent.max(axis=1)).astype(np.int32)
-        state.top = np.ldexp(state.top, moved)
-
     def _fail(self, lane: int, status: FlowStatus, j: int, i: int, text: str) -> None:
         where = f"neuron {j}, point {i}, t = {self.state.t[lane]:.17g}"
         self._finish(lane, status, f"{where}: {text}")
@@ -479,51 +379,3 @@ class _Run:
     def _finish(self, lane: int, status: FlowStatus, text: str) -> None:
         self.status[lane] = status
         self.reason[lane] = "" if status is FlowStatus.ok else f"{status.value} ({text})"
-
-
-def _rows_of(trial: _Trial, keep: Ints) -> _Trial:
-    """The trial restricted to some of its rows."""
-
-    def take(value: object) -> object:
-        if isinstance(value, np.ndarray):
-            return value[keep]
-        if isinstance(value, _State):
-            return value.take(keep)
-        return type(value)(**{name: take(part) for name, part in vars(value).items()})
-
-    return _Trial(**{name: take(part) for name, part in vars(trial).items()})  # type: ignore[arg-type]
-
-
-def _norms(w: Array, v: Array) -> Array:
-    """|(w_j, v_j)|: (L, h)."""
-    return np.sqrt((w * w).sum(axis=2) + v * v)
-
-
-def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
-    """a + b rounded, and what the rounding took."""
-    total = a + b
-    part = total - a
-    return total, (a - (total - part)) + (b - part)
-
-
-def _horner(a: Array, s: float) -> Array:
-    """Value at s of polynomials with coefficients on axis 1."""
-    value = a[:, -1].copy()
-    for k in range(a.shape[1] - 2, -1, -1):
-        value = value * s + a[:, k]
-    return value
-
-
-def _step_length(series: Series, state: _State, options: FlowOptions) -> Array:
-    """(L,) step in the series' unit: the last two terms are below rtol for every neuron."""
-    if options.fixed_step is not None:
-        return options.fixed_step / series.unit
-    size = _norms(state.w, state.v)
-    step = np.full(size.shape[0], LONGEST)
-    for k in (options.order - 1, options.order):
-        last = _norms(series.w[:, k], series.v[:, k])
-        with np.errstate(all="ignore"):
-            allowed = (options.rtol * size / last) ** (1.0 / k)
-        allowed = np.where((last > 0) & (size > 0), allowed, LONGEST)
-        step = np.minimum(step, allowed.min(axis=1))
-    return step

@@ -20,6 +20,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.events import NEVER
 from numerics.polynomials import first_order
 from numerics.problem import FlowStatus
 from numerics.taylor import Data
@@ -88,7 +89,6 @@ def assign(
     mask: Bools,
     forced: Bools,
     dead: Bools,
-    order: int,
     probe: Probe,
 ) -> Assignment:
     """Decide the bits of all pairs on a kink; the others keep theirs, which must agree with z.
@@ -96,10 +96,10 @@ def assign(
     Args:
         w: (L, h, d). v: (L, h). z: (L, h, n). g: (L, n). mask: (L, h, n) before the state.
         forced: (L, h, n) pairs that are on the kink whatever their z (an event ended here).
-        dead: (L, h, n) pairs with z = 0 for ever. order: p of the Taylor series.
+        dead: (L, h, n) pairs with z = 0 for ever.
     """
     near = (forced | (np.abs(z) <= near_threshold(data, w, v))) & ~dead
-    kink_order = np.where(dead, order + 1, 0).astype(np.int64)
+    kink_order = np.where(dead, NEVER, 0).astype(np.int64)
     result = Assignment(mask=mask.copy(), order=kink_order)
     wrong = (mask != (z > 0)) & ~near & ~dead
     for row, j, i in np.argwhere(wrong):
@@ -125,7 +125,7 @@ def assign(
         result.failure.setdefault(int(row[k]), (status, int(j[k]), int(i[k]), text))
     hard = {(int(a), int(b)) for a, b in zip(row[~clear], j[~clear], strict=True)}
     for a, b in sorted(hard):
-        _assign_neuron(data, v, g, near[a, b], result, a, b, order, probe)
+        _assign_neuron(data, v, g, near[a, b], result, a, b, probe)
     flips = (result.mask != mask) & near
     result.row, result.neuron, result.point = (x.astype(np.int64) for x in np.nonzero(flips))
     rows, neurons, points = result.row, result.neuron, result.point
@@ -160,7 +160,6 @@ def _assign_neuron(
     result: Assignment,
     row: int,
     j: int,
-    order: int,
     probe: Probe,
 ) -> None:
     """Try all patterns of one neuron's points on kinks; parallel points share one sign."""
@@ -196,7 +195,7 @@ def _assign_neuron(
         if unsure[index]:
             candidate = result.mask[row].copy()
             candidate[j] = bits[index] > 0
-            found = _probe_orders(probe(row, candidate), j, groups, states[index], order)
+            found = _probe_orders(probe(row, candidate), j, groups, states[index])
             if found is None:
                 continue
             orders = found
@@ -218,7 +217,6 @@ def _probe_orders(
     j: int,
     groups: list[list[tuple[int, bool]]],
     states: Ints,
-    order: int,
 ) -> list[int] | None:
     """Order of vanishing per group when the series moves as ``states`` says, else None."""
     z, level = coefficients
@@ -228,8 +226,9 @@ def _probe_orders(
         series, threshold = z[:, j, i].copy(), level[:, j, i]
         series[0] = 0.0
         leading = int(first_order(series[None], threshold[None])[0])
-        sign = 0 if leading > order else int(np.sign(series[leading]))
+        vanishes = leading == series.size
+        sign = 0 if vanishes else int(np.sign(series[leading]))
         if sign != states[c]:
             return None
-        orders.append(leading)
+        orders.append(NEVER if vanishes else leading)
     return orders

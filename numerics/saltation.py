@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.events import unit_columns
+from numerics.events import NEVER, unit_columns
 from numerics.kinks import UNIT, Assignment, near_threshold
 from numerics.polynomials import clearance, powers, to_bernstein
 from numerics.radii import StepBounds
@@ -86,7 +86,6 @@ def cross(
     turn: Array,
     bounds: StepBounds,
     frame: Frame,
-    order: int,
 ) -> KinkBounds:
     """Apply the saltation factors of all flips of ``assignment``.
 
@@ -95,7 +94,7 @@ def cross(
 
     Args:
         old_mask: (L, h, n) before the kinks. w: (L, h, d), v: (L, h), z: (L, h, n), g: (L, n).
-        turn: (L, h) bound on |dG_j/dt|. bounds: radii before the kinks. order: degree p.
+        turn: (L, h) bound on |dG_j/dt|. bounds: radii before the kinks.
     """
     result = KinkBounds(bounds.radius.copy(), bounds.top.copy(), np.zeros(assignment.row.size))
     row, j, i = assignment.row, assignment.neuron, assignment.point
@@ -107,7 +106,7 @@ def cross(
         before, after = np.abs(assignment.before), np.abs(assignment.after)
         # A neuron whose last active point goes off stops on the kink: z stays 0 exactly, for the
         # computed trajectory as for the true one, and only the speed of arrival matters.
-        stops = (assignment.after == 0.0) & (assignment.order[row, j, i] > order)
+        stops = (assignment.after == 0.0) & (assignment.order[row, j, i] == NEVER)
         smallest = np.where(stops, before, np.minimum(before, after))
         ratio, slow = after / before, before
         jump = np.abs(assignment.after - assignment.before) / norm
@@ -117,7 +116,7 @@ def cross(
         window = 3.0 * data.norms * r[:, None] + level[row, j]
         close = np.abs(z[row, j]) <= window
         close[np.arange(row.size), i] = False
-        close &= (data.norms > 0) & (assignment.order[row, j] <= order)
+        close &= (data.norms > 0) & (assignment.order[row, j] != NEVER)
         handled: set[tuple[int, int, int]] = set()
         repeated = np.zeros(row.size, dtype=bool)
         for k in np.flatnonzero(close.any(axis=1)):
