@@ -319,7 +319,8 @@ def fan(n: int, spread: float, angle: float, *, reduction: str = "sum", log10_ep
 def _still_opposite(case: Case, angle: float, **values: float) -> Sides:
     """The neuron is active on points of the opposite class at the stated time: its alignment comes later.
 
-    (lhs, rhs) are the time at which it has turned by half a radian, still inside the opposite cone, and the stated time.
+    (lhs, rhs) are the time at which it has turned by half a radian, still inside the opposite cone,
+    and the stated time.
     """
     opposite = case.X[case.y < 0]
     rate = case.weight * float(np.linalg.norm(opposite.sum(axis=0)))

@@ -97,21 +97,20 @@ def flow(
 
         return field
 
+    def leaving(j: int, i: int, side: float) -> Callable[[float, Array], float]:
+        # positive while the pattern agrees, so that only leaving it counts
+        def crossing(_: float, z: Array) -> float:
+            return float(side * (split(z)[0][j] @ X[i]))
+
+        crossing.terminal, crossing.direction = True, -1  # type: ignore[attr-defined]
+        return crossing
+
     z, t = np.concatenate([W0.ravel(), v0]), 0.0
     mask = (W0 @ X.T > 0).astype(float)
     for _ in range(10 * mask.size):
-        events = []
-        alive = mask.any(
-            axis=1
-        )  # a neuron that is active on no point rests, and may rest exactly on a kink
-        for j, i in (pair for pair in np.ndindex(*mask.shape) if alive[pair[0]]):
-
-            def crossing(_: float, q: Array, j: int = j, i: int = i) -> float:
-                # positive while the pattern agrees, so that only leaving it counts
-                return float((2 * mask[j, i] - 1) * (split(q)[0][j] @ X[i]))
-
-            crossing.terminal, crossing.direction = True, -1  # type: ignore[attr-defined]
-            events.append(crossing)
+        # a neuron that is active on no point rests, and may rest exactly on a kink
+        pairs = [(j, i) for j, i in np.ndindex(*mask.shape) if mask[j].any()]
+        events = [leaving(j, i, 2 * mask[j, i] - 1) for j, i in pairs]
         with np.errstate(over="ignore", invalid="ignore"):  # in trial steps that are then refused
             run = solve_ivp(
                 make(mask),
@@ -125,7 +124,6 @@ def flow(
         t, z = float(run.t[-1]), run.y[:, -1]
         if run.status == 0:
             return split(z)
-        pairs = [pair for pair in np.ndindex(*mask.shape) if alive[pair[0]]]
         hit = next(pair for pair, times in zip(pairs, run.t_events, strict=True) if times.size)
         mask = mask.copy()
         mask[hit] = 1.0 - mask[hit]
