@@ -21,6 +21,7 @@ Float = NDArray[np.float64]
 FORMAT = "lemmata-case/1"
 LOSSES = ("exponential", "logistic2", "logistic", "squared")
 REDUCTIONS = ("sum", "mean", "half-mean")
+SMALLEST, LARGEST = 1e-140, 1e140  # lengths of points and directions; their products fit into float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,9 @@ class Case:
         if loss != "squared" and not np.isin(labels, (-1.0, 1.0)).all():
             bad = int(np.flatnonzero(~np.isin(labels, (-1.0, 1.0)))[0])
             raise LemmataError(f"label {labels[bad]!r} of point {bad} is not ±1; map the two classes to -1 and 1")
-        norms = np.linalg.norm(directions, axis=1)
+        if not _lengths("X", points).any():
+            raise LemmataError("all points are zero: nothing would move; give data")
+        norms = _lengths("W0", directions)
         if (norms == 0).any():
             raise LemmataError(f"row {int(np.flatnonzero(norms == 0)[0])} of W0 is zero: the neuron has no direction; drop it")
         if (signs is None) == (v0 is None):
@@ -229,6 +232,21 @@ def _array(name: str, value: ArrayLike, ndim: int) -> Float:
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
         raise LemmataError(f"{name}{list(where)} is {a[where]}; remove or replace non-finite values")
     return a
+
+
+def _lengths(name: str, rows: Float) -> Float:
+    """Norms of rows, refused where inner products of them would overflow or underflow; zero rows are kept."""
+    top = np.abs(rows).max(axis=1)
+    with np.errstate(over="ignore"):
+        lengths = np.hypot.reduce(rows, axis=1)
+    bad = (top > 0) & ~((lengths > SMALLEST) & (lengths < LARGEST))
+    if bad.any():
+        where = int(np.flatnonzero(bad)[0])
+        raise LemmataError(
+            f"row {where} of {name} has length {lengths[where]:.3g}, outside ({SMALLEST:g}, {LARGEST:g}); rescale the rows"
+        )
+    norms: Float = np.linalg.norm(rows, axis=1)
+    return norms
 
 
 def _scale(eps: float | None, log10_eps: float | None) -> float:
