@@ -128,9 +128,10 @@ finite = st.floats(-1e6, 1e6, allow_nan=False).filter(lambda v: abs(v) > 1e-100)
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     n, d, h = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    rows = lambda m: draw(
-        st.lists(st.lists(finite, min_size=d, max_size=d), min_size=m, max_size=m)
-    )  # noqa: E731
+
+    def rows(m: int) -> list[list[float]]:
+        return draw(st.lists(st.lists(finite, min_size=d, max_size=d), min_size=m, max_size=m))
+
     squared = draw(st.booleans())
     start: dict[str, Any] = (
         {"signs": draw(st.lists(st.sampled_from([-1.0, 1.0]), min_size=h, max_size=h))}
