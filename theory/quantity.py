@@ -292,6 +292,8 @@ def from_data(data: Any) -> Quantity:
     op, rest = data[0], list(data[1:])
     try:
         if op == "rat":
+            if not isinstance(rest[0], str):
+                raise TypeError("a rational is written as text, 'p/q'")
             return Quantity("rat", (), str(Fraction(rest[0])))
         if op == "pi":
             return PI
@@ -301,11 +303,13 @@ def from_data(data: Any) -> Quantity:
             return _node("pow", (from_data(rest[0]),), str(Fraction(rest[1][1])))
         if op in REDUCTIONS:
             return _node(op, (from_data(rest[1]),), rest[0])
-    except (IndexError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
         if isinstance(error, QuantityError):
             raise
         raise QuantityError(f"malformed {op!r} in {data!r}: {error}") from error
     arity = {"div": 2, "inner": 2, "project_out": 2}.get(op, None if op in VARIADIC else 1)
     if arity is not None and len(rest) != arity:
         raise QuantityError(f"{op} takes {arity} argument(s), not {len(rest)}")
+    if not rest:
+        raise QuantityError(f"{op} takes at least one argument")
     return _node(op, tuple(map(from_data, rest)))
