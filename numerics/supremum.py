@@ -51,7 +51,8 @@ def compare(
     full = (*shape, 1, 1, 1)
     lm, lr, le = _flat(lhs, full)
     rm, rr, re = _flat(rhs, full)
-    equal = (lr == 0) & (rr == 0) & (lm == rm) & (le == re)  # exactly, not only within rounding
+    # exactly, not only within rounding; zeros are equal whatever their exponents
+    equal = (lr == 0) & (rr == 0) & (lm == rm) & ((le == re) | (lm == 0))
     rounding = np.where(equal, 0.0, 2.0**-52 * (np.abs(le) + np.abs(re) + 4.0))
     zero = 0.0 if strict else -np.inf
     return Scores(

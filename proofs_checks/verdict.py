@@ -121,4 +121,7 @@ def decimal(log_value: float | None) -> float | str | None:
     if -700 < log_value < 700:
         return math.exp(log_value)
     exponent = math.floor(log_value / math.log(10))
-    return f"{math.exp(log_value - exponent * math.log(10)):.6f}e{exponent:+d}"
+    mantissa = f"{math.exp(log_value - exponent * math.log(10)):.6f}"
+    if mantissa.startswith("10."):  # rounded up to the next power
+        mantissa, exponent = "1.000000", exponent + 1
+    return f"{mantissa}e{exponent:+d}"
