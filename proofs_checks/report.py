@@ -45,7 +45,7 @@ class StatementReport:
     @property
     def tightest(self) -> Verdict | None:
         """The deciding verdict with the largest ratio."""
-        return max(self.deciding, key=lambda v: v.log_tightness or -math.inf, default=None)
+        return max(self.deciding, key=lambda v: -math.inf if v.log_tightness is None else v.log_tightness, default=None)
 
     @property
     def rigor(self) -> Rigor | None:
