@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.components import Components
 from numerics.errors import NumericsError
 from numerics.interface import Horizon, Observer
 from numerics.kinks import UNIT, Assignment, assign
@@ -102,7 +103,9 @@ class _Run:
             fresh=np.zeros((lanes, h, n), dtype=bool),
             # A balanced start has v = |w| rounded; eps**2 is rounded once.
             radius=2.0 * UNIT * np.abs(problem.v0),
-            top=np.zeros(lanes),
+            top=np.zeros((lanes, h)),
+            label=np.zeros((lanes, h), dtype=np.int64),
+            top_exponent=np.zeros((lanes, h), dtype=np.int64),
             dense=np.zeros(lanes, dtype=bool),
         )
         self.status: list[FlowStatus | None] = [None] * lanes
@@ -115,9 +118,9 @@ class _Run:
         self.state.normalise()
         self.exponent_start = self.state.exponent.copy()
         self.balance = (self.state.v**2) - (self.state.w**2).sum(axis=2)
-        self.state.top = np.sqrt(
-            (self._frame(np.arange(lanes), self.state).weight2 * self.state.radius**2).sum(axis=1)
-        )
+        parts = Components.of(self.state.label, self.state.exponent)
+        self.state.top = parts.norm(self.state.radius)
+        self.state.top_exponent = parts.exponent
 
     def run(self) -> FlowResult:
         self._start()
@@ -131,7 +134,9 @@ class _Run:
                     self._advance(group, dense=few)
         state = self.state
         statuses = tuple(s for s in self.status if s is not None)
-        rounding = UNIT * state.t[:, None] * self._rate() * norms(state.w, state.v)
+        with np.errstate(all="ignore"):
+            late = UNIT * state.t[:, None] * self._rate() * norms(state.w, state.v)
+        late = np.where(np.isnan(late), np.inf, late)
         return FlowResult(
             status=statuses,
             reason=tuple(self.reason),
@@ -139,7 +144,7 @@ class _Run:
             W=state.w,
             V=state.v,
             exponent=state.exponent,
-            radius=state.radius + rounding,
+            radius=state.radius + late,
             kinks=tuple(sorted(self.kinks, key=lambda k: (k.lane, k.t))),
             drift=self.drift,
             steps=self.steps,
@@ -156,7 +161,8 @@ class _Run:
         state.mask = (z > 0) & ~self.dead
         forced = np.zeros_like(state.mask)
         frame = self._frame(rows, state)
-        field = evaluate_field(self.data, state.w[:, None], state.v[:, None], state.mask, frame)
+        with np.errstate(all="ignore"):
+            field = evaluate_field(self.data, state.w[:, None], state.v[:, None], state.mask, frame)
         found = self._assign(rows, state, frame, field, 0, forced)
         state.mask, state.order = found.mask, found.order
         state.fresh = found.order > 0
@@ -228,6 +234,8 @@ class _Run:
             fresh=old.fresh,
             radius=trial.bounds.radius,
             top=trial.bounds.top,
+            label=trial.parts.label,
+            top_exponent=trial.parts.exponent,
             dense=trial.dense,
         )
         forced = np.zeros_like(old.mask)
@@ -249,13 +257,14 @@ class _Run:
             g,
             2.0 * turn,
             trial.bounds,
-            trial.frame,
+            trial.parts,
         )
         for row, (j, i) in after.undecided.items():
             text = "the kink's place in time is uncertain by more than the speed of crossing allows"
             found.failure.setdefault(row, (FlowStatus.grazing, j, i, text))
         self._record(rows, found, norms(new.w, new.v), t1, after.t_error)
-        shown = after.radius + UNIT * t1[:, None] * trial.bounds.force * trial.bounds.theta
+        # The state at the rounded time t1 differs from that at the true time by one unit of t1.
+        late = UNIT * t1[:, None] * trial.bounds.force * trial.bounds.theta
         view = StepView(
             problem=self.problem,
             lanes=rows,
@@ -265,9 +274,9 @@ class _Run:
             mask=old.mask,
             exponent=old.exponent,
             log_eps=self.problem.log_eps[rows],
-            radius=shown,
-            global_radius=after.top
-            + np.sqrt((trial.frame.weight2 * (shown - after.radius) ** 2).sum(axis=1)),
+            radius=after.radius + late,
+            global_radius=trial.parts.total(after.top)
+            + np.sqrt((trial.frame.weight2 * late**2).sum(axis=1)),
             unit=trial.series.unit,
             series_w=trial.series.w,
             series_v=trial.series.v,

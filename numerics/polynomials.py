@@ -107,7 +107,9 @@ def single_roots(columns: Array) -> Array:
     """
     size = columns.shape[1]
     lo, hi = np.zeros(size), np.ones(size)
-    value0, value1 = columns[0], columns.sum(axis=0)
+    value0, value1 = columns[0], columns[-1]
+    for coefficient in columns[-2::-1]:  # not columns.sum: its order of addition depends on K
+        value1 = value1 + coefficient
     secant = value0 / np.where(value0 > value1, value0 - value1, 1.0)
     x = np.where((secant > 0) & (secant < 1), secant, 0.5)
     done = np.zeros(size, dtype=bool)

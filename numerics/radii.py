@@ -1,14 +1,15 @@
 """A bound on the distance between the computed and the exact trajectory.
 
-Each neuron carries a radius r_j (Euclidean, of (w_j, v_j), in the neuron's scaled units), each lane
-a radius R of all weights together (in units of the largest exponent). Inside an activation pattern,
-with G_j = sum_i s_ij g_i x_i, rho the residual p' - F(p) of the dense output, Df_i and Dg_i the
-errors of f_i and g_i:
+Each neuron carries a radius r_j (Euclidean, of (w_j, v_j), in the neuron's scaled units), each
+component of interacting neurons (``numerics.components``) a radius R of its weights together (in
+units of its largest exponent). Inside an activation pattern, with G_j = sum_i s_ij g_i x_i,
+rho the residual p' - F(p) of the dense output, Df_i and Dg_i the errors of f_i and g_i:
 
 * r_j' <= |G_j| r_j + |theta_j| sum_i s_ij |x_i| |Dg_i| + |rho_j|: the block [[0, G], [G^T, 0]] has
   norm |G|, and the rest of the Jacobian acts through f alone;
-* R' <= max_j |G_j| R + |rho|: minus the Hessian is the block matrix of the G_j minus a positive
-  semidefinite matrix (convex loss), and the latter does not count in a logarithmic norm;
+* R' <= max_j |G_j| R + |rho|, j in the component: minus the Hessian is the block matrix of the G_j
+  minus a positive semidefinite matrix (convex loss), and the latter does not count in a
+  logarithmic norm;
 * |Df_i| <= |x_i| min(|theta|_i R + R^2/2, sum_j s_ij (|theta_j| r_j + r_j^2/2)), |theta|_i over
   the neurons active on i.
 
@@ -27,14 +28,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.components import Components
 from numerics.taylor import Data, Field, Frame, Series
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 UNIT = 2.0**-53
-# Simpson's rule on rates that vary by a moderate factor inside a step is good to a few 1e-3.
+# Simpson's rule on a step where rates vary by a moderate factor is good to a few 1e-3.
 QUADRATURE = 1.01
+VARIATION = 0.03
 
 
 def _simpson(values: Array) -> Array:
@@ -42,12 +45,22 @@ def _simpson(values: Array) -> Array:
     return (values[:, 0] + 4.0 * values[:, 1] + values[:, 2]) / 6.0
 
 
+def _mean_rate(force: Array) -> Array:
+    """Upper estimate of the mean over a step of rates given at 0, 1/2, 1 on axis 1.
+
+    The allowance is relative to the *variation* of the rate: the early phase lasts for thousands of
+    time constants at a constant rate, where one per cent of the exponent would be a factor 1e7.
+    """
+    spread = force.max(axis=1) - force.min(axis=1)
+    return np.sqrt(_simpson(force**2)) + VARIATION * spread
+
+
 @dataclass(frozen=True)
 class StepBounds:
     """Radii at the end of a step (they bound the whole step), and the rates behind them.
 
     Args:
-        radius: (L, h). top: (L,) R. force: (L, h) sup |G_j|. theta: (L, h) sup |theta_j|.
+        radius: (L, h). top: (L, h) the R of the neuron's component. force: (L, h) sup |G_j|. theta: (L, h) sup |theta_j|.
         force_error: (L, h) bound on the error of G_j.
     """
 
@@ -69,6 +82,7 @@ def propagate(
     fields: Field,
     mask: Bools,
     frame: Frame,
+    parts: Components,
     radius: Array,
     top: Array,
 ) -> StepBounds:
@@ -77,13 +91,13 @@ def propagate(
     Args:
         unit_w: (L, p+1, h, d), unit_v: (L, p+1, h) dense output in s = (t-t0)/tau.
         nodes_w: (L, 2, h, d), nodes_v: (L, 2, h) states at s = 1/2 and s = 1.
-        fields: the field at these two. radius: (L, h). top: (L,).
+        fields: the field at these two. parts: components of ``mask``.
+        radius, top: (L, h) at the start.
     """
     order = unit_v.shape[1] - 1
     n, d = data.X.shape
     h = radius.shape[1]
     s = mask.astype(np.float64)
-    weight2 = frame.weight2
     length = tau[:, None]
     with np.errstate(all="ignore"):
         w0, v0 = unit_w[:, :1], unit_v[:, :1]
@@ -112,25 +126,22 @@ def propagate(
         # Rounding: of G (relative to its terms), of the polynomial, and of the new state.
         slope0 = data.weight * data.loss.slope_bound(f, f, data.y)
         label = 0.0 if data.loss.signed_labels else np.abs(data.y)
-        terms = (np.abs(g) + slope0 * (fabs + label)) * data.norms
-        count = 16.0 + n + d + h
-        noise = count * UNIT * np.matmul(terms, np.swapaxes(s, 1, 2))  # (L, 3, h)
+        terms = (12.0 + n + d) * np.abs(g) + (12.0 + d + h) * slope0 * (fabs + label)
+        noise = UNIT * np.matmul(terms * data.norms, np.swapaxes(s, 1, 2))  # (L, 3, h)
         weights = 2.0 * degree + 2.0
         sizes = np.sqrt((unit_w[:, 1:] ** 2).sum(axis=3)) + np.abs(unit_v[:, 1:])
         rounding = UNIT * (theta[:, 2] + (weights[:, None] * sizes).sum(axis=1))
         defect = truncation + rounding + length * noise.max(axis=1) * sup_theta
 
-        bounds = _compare(
-            data, s, weight2, frame.scale, f, theta, force, length, defect, radius, top
-        )
+        bounds = _compare(data, s, frame, parts, f, theta, force, length, defect, radius, top)
     return bounds
 
 
 def _compare(
     data: Data,
     s: Array,
-    weight2: Array,
-    scale: Array,
+    frame: Frame,
+    parts: Components,
     f: Array,
     theta: Array,
     force: Array,
@@ -141,21 +152,24 @@ def _compare(
 ) -> StepBounds:
     """Solve the comparison system over the step by a fixed point for its suprema."""
     sup_theta = theta.max(axis=1)
-    own = QUADRATURE * length * np.sqrt(_simpson(force**2))  # integral of |G_j|
-    largest = QUADRATURE * length[:, 0] * np.sqrt(_simpson(force.max(axis=2) ** 2))
-    defect_all = np.sqrt((weight2 * defect**2).sum(axis=1))
+    own = length * _mean_rate(force)
+    largest = length * _mean_rate(parts.largest(force))
+    defect_all = parts.norm(defect)
+    weight2 = frame.weight2
     active_theta = np.sqrt(np.matmul((weight2 * sup_theta**2)[:, None, :], s)[:, 0])  # (L, n)
 
     guess = np.exp(own) * (radius + defect)
     guess_top = np.exp(largest) * (top + defect_all)
     new, new_top = guess, guess_top
-    settled = np.zeros(top.shape, dtype=bool)
+    settled = np.zeros(top.shape[0], dtype=bool)
     force_error = np.zeros_like(radius)
     for _ in range(6):
-        together = active_theta * guess_top[:, None] + 0.5 * guess_top[:, None] ** 2
+        # All neurons that are active on a point belong to one component.
+        around = (s * parts.in_lane_units(guess_top)[:, :, None]).max(axis=1)  # (L, n)
+        together = active_theta * around + 0.5 * around**2
         each = weight2 * (sup_theta * guess + 0.5 * guess**2)
         separate = np.matmul(each[:, None, :], s)[:, 0]
-        output = scale[:, None] * data.norms * np.minimum(together, separate)  # |Df|: (L, n)
+        output = frame.scale[:, None] * data.norms * np.minimum(together, separate)  # |Df|: (L, n)
         slope = data.weight * data.loss.slope_bound(
             f - output[:, None], f + output[:, None], data.y
         )
@@ -165,16 +179,15 @@ def _compare(
         driven = QUADRATURE * length * _simpson(error * theta)
         growth = own + length * force_error
         new = np.exp(growth) * (radius + defect + driven)
-        new_top = np.exp(largest + length[:, 0] * force_error.max(axis=1)) * (top + defect_all)
-        combined = np.sqrt((weight2 * new**2).sum(axis=1))
-        new_top = np.minimum(new_top, combined)
-        new = np.minimum(new, new_top[:, None] / np.sqrt(weight2))
-        settled = np.all(new <= guess, axis=1) & (new_top <= guess_top)
+        new_top = np.exp(largest + length * parts.largest(force_error)) * (top + defect_all)
+        new_top = np.minimum(new_top, parts.norm(new))
+        new = np.fmin(new, new_top / parts.unit)
+        settled = np.all((new <= guess) & (new_top <= guess_top), axis=1)
         if settled.all():
             break
         # Once settled, a lane keeps its numbers whatever its neighbours still need.
         guess = np.where(settled[:, None], guess, 2.0 * np.maximum(new, guess))
-        guess_top = np.where(settled, guess_top, 2.0 * np.maximum(new_top, guess_top))
+        guess_top = np.where(settled[:, None], guess_top, 2.0 * np.maximum(new_top, guess_top))
     new = np.where(settled[:, None] & ~np.isnan(new), new, np.inf)
-    new_top = np.where(settled & ~np.isnan(new_top), new_top, np.inf)
+    new_top = np.where(settled[:, None] & ~np.isnan(new_top), new_top, np.inf)
     return StepBounds(new, new_top, force.max(axis=1), sup_theta, force_error)

@@ -8,11 +8,12 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.components import Components
 from numerics.events import NEVER, unit_columns
 from numerics.kinks import UNIT, Assignment, near_threshold
 from numerics.polynomials import clearance, powers, to_bernstein
 from numerics.radii import StepBounds
-from numerics.taylor import Data, Frame
+from numerics.taylor import Data
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -29,7 +30,7 @@ class KinkBounds:
     """Radii after the kinks, and per flip the bound on the error of its time.
 
     Args:
-        radius: (L, h). top: (L,). t_error: (K,). undecided: row -> (neuron, point).
+        radius, top: (L, h). t_error: (K,). undecided: row -> (neuron, point).
     """
 
     radius: Array
@@ -85,7 +86,7 @@ def cross(
     g: Array,
     turn: Array,
     bounds: StepBounds,
-    frame: Frame,
+    parts: Components,
 ) -> KinkBounds:
     """Apply the saltation factors of all flips of ``assignment``.
 
@@ -95,6 +96,7 @@ def cross(
     Args:
         old_mask: (L, h, n) before the kinks. w: (L, h, d), v: (L, h), z: (L, h, n), g: (L, n).
         turn: (L, h) bound on |dG_j/dt|. bounds: radii before the kinks.
+        parts: components before the kinks.
     """
     result = KinkBounds(bounds.radius.copy(), bounds.top.copy(), np.zeros(assignment.row.size))
     row, j, i = assignment.row, assignment.neuron, assignment.point
@@ -151,12 +153,13 @@ def cross(
     with np.errstate(all="ignore"):
         for k in np.flatnonzero(~repeated):
             a, b = row[k], j[k]
-            old, relative = result.radius[a, b], frame.relative[a, b]
+            old, unit = result.radius[a, b], parts.unit[a, b]
             result.radius[a, b] = worst[k] * old + shift[k]
-            gain = (worst[k] ** 2 - 1.0) * (relative * old) ** 2
-            combined = np.sqrt((frame.weight2[a] * result.radius[a] ** 2).sum())
-            together = np.sqrt(result.top[a] ** 2 + gain) + relative * shift[k]
-            result.top[a] = np.fmin(together, combined)
+            gain = (worst[k] ** 2 - 1.0) * (unit * old) ** 2
+            members = parts.same[a, b] > 0
+            combined = np.sqrt(((parts.unit[a] * result.radius[a])[members] ** 2).sum())
+            together = np.sqrt(result.top[a, b] ** 2 + gain) + unit * shift[k]
+            result.top[a, members] = np.fmin(together, combined)
     return result
 
 
@@ -200,9 +203,10 @@ def ambiguous_pairs(
     table = powers(np.linspace(0.0, 1.0, SAMPLES), size - 1)
     slope = np.zeros_like(table)
     slope[:, 1:] = table[:, :-1] * np.arange(1, size)
-    # Elementwise sums keep the result of a pair independent of the others.
-    values = (table[None] * a.T[:, None]).sum(axis=2)
-    slopes = (slope[None] * a.T[:, None]).sum(axis=2)
+    # Sums over a contiguous axis keep the result of a pair independent of the others.
+    polynomials = np.ascontiguousarray(a.T)[:, None]
+    values = (table[None] * polynomials).sum(axis=2)
+    slopes = (slope[None] * polynomials).sum(axis=2)
     low = ~(values > error[:, None])
     just_left = fresh.reshape(lanes, h * n)[row, pair]
     rising = slopes > 0

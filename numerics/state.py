@@ -25,7 +25,8 @@ class State:
         w: (L, h, d). v, exponent: (L, h).
         mask, order: (L, h, n) activations, and the order of vanishing of z at t (see
             ``numerics.events.locate``). fresh: crossed a kink and not yet clear of it.
-        radius: (L, h). top: (L,) the radius of all weights together.
+        radius: (L, h). top, label, top_exponent: (L, h) the radius, the name and the unit of the
+            neuron's component (``numerics.components``).
         dense: (L,) kinks follow each other closely, so that a low degree suffices.
     """
 
@@ -39,6 +40,8 @@ class State:
     fresh: Bools
     radius: Array
     top: Array
+    label: Ints
+    top_exponent: Ints
     dense: Bools
 
     def take(self, rows: Ints | Bools) -> State:
@@ -56,13 +59,11 @@ class State:
         shift = np.where(np.abs(size) > LIMIT, size, 0).astype(np.int64)
         if not shift.any():
             return
-        before = self.exponent.max(axis=1)
         self.exponent = self.exponent + shift
         back = (-shift).astype(np.int32)
         self.w = np.ldexp(self.w, back[:, :, None])
         self.v = np.ldexp(self.v, back)
         self.radius = np.ldexp(self.radius, back)
-        self.top = np.ldexp(self.top, (before - self.exponent.max(axis=1)).astype(np.int32))
 
 
 def eps_squared(log_eps: float) -> tuple[float, int]:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.components import Components, connect, regroup
 from numerics.events import Crossing, locate
 from numerics.polynomials import powers
 from numerics.problem import FlowOptions
@@ -33,7 +34,8 @@ class Trial:
         state, frame, series: at its start. crossing: where it ends, and why. tau: (L,) length.
         unit_w: (L, p+1, h, d), unit_v: (L, p+1, h) dense output on [0, 1].
         w1: (L, h, d), v1: (L, h) at its end. fields: the field at its middle and its end.
-        bounds: error radii at its end. dense: (L,) see ``State``.
+        bounds: error radii at its end. parts: components of neurons.
+        dense: (L,) see ``State``.
     """
 
     state: State
@@ -47,6 +49,7 @@ class Trial:
     v1: Array
     fields: Field
     bounds: StepBounds
+    parts: Components
     dense: Bools
 
     def take(self, rows: Ints) -> Trial:
@@ -82,6 +85,8 @@ def attempt(
     nodes_v = np.stack((horner(unit_v, 0.5), v1), axis=1)
     with np.errstate(all="ignore"):
         fields = evaluate_field(data, nodes_w, nodes_v, state.mask, frame)
+    parts = Components.of(connect(state.mask), state.exponent)
+    top = regroup(state.label, state.top_exponent, state.top, parts)
     bounds = propagate(
         data,
         series,
@@ -93,14 +98,17 @@ def attempt(
         fields,
         state.mask,
         frame,
+        parts,
         state.radius,
-        state.top,
+        top,
     )
     threshold = allowed if dense else DENSE * allowed
     # From the vanishing of higher coefficients at a kink only the full degree tells the motion.
     special = ((state.order > 1) & (state.order <= options.order)).any(axis=(1, 2))
     close = (crossing.pair >= 0) & (crossing.step < threshold) & ~special
-    return Trial(state, frame, series, crossing, tau, unit_w, unit_v, w1, v1, fields, bounds, close)
+    return Trial(
+        state, frame, series, crossing, tau, unit_w, unit_v, w1, v1, fields, bounds, parts, close
+    )
 
 
 T = TypeVar("T")

@@ -79,7 +79,7 @@ def solve(problem: FlowProblem, until: float, *, lane: int = 0, order: int = 18)
     kinks: list[tuple[Any, int, int]] = []
     samples = np.linspace(0, 1, 129).astype(Real)[1:]
     guard: tuple[int, int] | None = None
-    for _ in range(400):
+    for _ in range(3000):
         if t >= end:
             return Reference(w, v, kinks)
         cw, cv = _expand(problem, X, y, w, v, s, order)
