@@ -258,7 +258,8 @@ def test_replay_gives_the_identical_verdicts(casefile: Path) -> None:
 
 def test_every_case_of_a_run_replays(tmp_path: Path) -> None:
     """Measured among others, replayed alone: the same bits."""
-    api.verify(list(ea.STATEMENTS[:3]), cases=9, seed=2, out=tmp_path)
+    stated = [replace(s, derivations={}) for s in ea.STATEMENTS[:3]]  # no derivation to verify
+    api.verify(stated, cases=9, seed=2, out=tmp_path)
     files = sorted((tmp_path / "cases").iterdir())
     assert len(files) == 9
     assert [api.replay(path).identical for path in files] == 9 * [True]
