@@ -60,7 +60,8 @@ class StepBounds:
     """Radii at the end of a step (they bound the whole step), and the rates behind them.
 
     Args:
-        radius: (L, h). top: (L, h) the R of the neuron's component. force: (L, h) sup |G_j|. theta: (L, h) sup |theta_j|.
+        radius, top: (L, h) r_j, and the R of the neuron's component.
+        force, theta: (L, h) suprema of |G_j| and |theta_j|.
         force_error: (L, h) bound on the error of G_j.
     """
 

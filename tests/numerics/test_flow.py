@@ -148,7 +148,7 @@ def two_classes(lanes: int = 5, seed: int = 0, **changes: Any) -> FlowProblem:
 
 
 def test_lanes_do_not_depend_on_the_batch() -> None:
-    """Bit for bit: alone, in a batch, in another order; also for sizes where numpy could pair sums."""
+    """Bit for bit: alone, in a batch, in another order; also at sizes where sums could be paired."""
     for problem in (
         two_classes(),
         two_classes(lanes=4, loss="logistic2"),
