@@ -160,7 +160,8 @@ class Tracker:
             return Verdict(self.statement.id, case, status, Rigor.NUMERICAL, reason=reason)
         outcomes = [p.outcome(lane, self.last) for p in self.parts]
         chosen = max(outcomes, key=lambda o: (o.rank, o.mid))
-        spans = [o.horizon for o in outcomes if o.horizon is not None]
+        # a domain that was never reached has no span
+        spans = [o.horizon for o in outcomes if o.horizon is not None and all(map(math.isfinite, o.horizon))]
         tightness = math.exp(chosen.mid) if chosen.mid < 709 else math.inf
         evidence = Evidence(chosen.mid, chosen.low, chosen.high)
         return Verdict(
