@@ -210,8 +210,10 @@ class EarlyAlignmentClaim(TrajectoryClaim):
             return super().deadline(name)
         value, _ = self.lane_value(_T2_BOUND)
         nobody = np.minimum(self._survivors("survivors_plus"), self._survivors("survivors_minus")) == 0
-        # without survivors of both signs an aligned network never reaches t2: it is followed for a while only
-        return np.where(self._aligned & nobody, self.lane_value(_WHILE)[0], 1.01 * value)
+        # without survivors of both signs an aligned network never reaches t2, and without separability there is no bound
+        # on t2: such networks are followed for a while only
+        lost = (self._aligned & nobody) | np.isnan(value)
+        return np.where(lost, self.lane_value(_WHILE)[0], 1.01 * value)
 
     def _survivors(self, name: str) -> Float:
         value, _ = self.lane_value(["var", name])
