@@ -18,7 +18,7 @@ from proofs_checks.measure import batches, measure_batch
 from proofs_checks.verdict import Evidence, Rigor, Status, Verdict, decimal
 from theory import early_alignment as ea
 from theory.errors import LemmataError
-from theory.quantity import amax, quantity, sqnorm
+from theory.quantity import amax, exp, quantity, sqnorm
 from theory.statement import Domain, Kind, Part, Source, Statement, Touch
 
 EARLY = [ea.NORM_BOUND, ea.DIRECTION_BOUND, ea.PHASE_LENGTH]
@@ -294,6 +294,54 @@ def test_exact_zeros_satisfy_a_weak_inequality_but_not_a_strict_one() -> None:
     domain = Domain(ZERO, quantity(1), "for t ≤ 1")
     assert api.check(statement(Part("weak", output <= 0, domain)), dead).status is Status.HOLDS
     assert api.check(statement(Part("strict", output < 0, domain)), dead).status is Status.VIOLATED
+
+
+def test_a_domain_that_is_never_reached_is_undecided() -> None:
+    """Without survivors t_2 is infinite; the verdict is plain JSON all the same."""
+    dying = Case.create(
+        [[1.0, 0.3], [-0.3, -1.0]],
+        [1.0, -1.0],
+        W0=[[-0.6, -1.0], [1.0, 0.6]],
+        signs=[1.0, -1.0],
+        eps=1e-30,
+    )
+    late = statement(
+        Part("loss", ea.loss <= 3, Domain(ea.t2, None, "for t ≥ t2")),
+        claim=ea.CLAIM,
+        horizon=ea.t2 + 1,
+    )
+    verdict = api.check(late, dying)
+    assert verdict.status is Status.UNDECIDED and not verdict.domain_covered
+    data = json.loads(json.dumps(verdict.to_json(), allow_nan=False))
+    assert data["horizon"][0] == 0.0 and data["tightness"] == 0.0
+
+
+def test_a_late_domain_on_data_that_are_not_separable() -> None:
+    split = Case.create(
+        [[1.0, 0.0], [-0.5, 0.3], [-0.2, -1.0]],
+        [1.0, 1.0, -1.0],
+        W0=[[1.0, 0.0], [-0.2, -1.0]],
+        signs=[1.0, -1.0],
+        eps=1e-20,
+    )
+    late = statement(
+        Part("loss", ea.loss <= 3, Domain(ea.t2, None, "for t ≥ t2")),
+        claim=ea.CLAIM,
+        horizon=ea.t2 + 1,
+    )
+    verdict = api.check(late, split)
+    assert verdict.status is Status.UNDECIDED
+    assert "the trajectory ends before the domain does" in verdict.reason
+
+
+@pytest.mark.xfail(
+    reason="a peak between the nodes of a step is missed where it looks like a monotone end"
+)
+def test_a_narrow_peak_is_not_missed() -> None:
+    """exp(-1000 (t - p)²) reaches 1 at p, whatever the nodes see of it."""
+    peak = exp(-1000 * (ea.t - Fraction(11043, 10000)) ** 2) <= Fraction(1, 2)
+    verdict = api.check(statement(Part("peak", peak, Domain(ZERO, quantity(2), "for t ≤ 2"))), RAY)
+    assert verdict.status is not Status.HOLDS
 
 
 def test_an_unknown_claim_is_named() -> None:
