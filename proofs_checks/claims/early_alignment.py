@@ -88,14 +88,16 @@ class EarlyAlignmentClaim(TrajectoryClaim):
             # W0 directions in the cone opposite to the sign of v
             z = self.batch.W0 @ X.T
             active = np.where(y == -sign, z > 0, z <= 0).all(axis=2) & (self.batch.signs == sign)
-            cos = (self.batch.W0 @ opposite) / (np.linalg.norm(self.batch.W0, axis=2) * length)
-            cos = np.clip(np.where(active, cos, 0.0), -1.0, 1.0)
-            sin = np.sqrt((1 - cos) * (1 + cos))
+            directions = self.batch.W0 / np.linalg.norm(self.batch.W0, axis=2, keepdims=True)
+            axis = opposite / length
+            cos = directions @ axis
+            # from the rest of the projection: √(1 - cos²) would lose half of the digits of a small angle
+            sin = np.linalg.norm(directions - cos[:, :, None] * axis, axis=2)
             gap = np.minimum(gap, np.where(active, length * sin, np.inf).min(axis=1))
-            with np.errstate(divide="ignore"):
-                slow = np.where(active, np.arctanh(cos) / length, 0.0)  # log cot(φ/2) = artanh(cos φ)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                slow = np.where(active, np.log((1 + cos) / sin) / length, 0.0)  # log cot(φ/2)
                 escape = np.maximum(escape, slow.max(axis=1))
-                error = np.maximum(error, np.where(active, 4 * rounding / (sin**2 * length), 0.0).max(axis=1))
+                error = np.maximum(error, np.where(active, 4 * rounding / (sin * length), 0.0).max(axis=1))
         self.numbers["gap"] = lane_scalar(gap, 8 * rounding * (np.abs(gap) + X_min + 1.0))
         self.numbers["escape"] = lane_scalar(escape, error)
         self.numbers["w0_sq"] = _neurons(np.sum(self.batch.W0**2, axis=2), self.batch)
