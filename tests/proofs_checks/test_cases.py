@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import mpmath as mp
 import numpy as np
 import pytest
 
 from proofs_checks import api, cases
+from proofs_checks.batch import Batch
 from proofs_checks.case import Case
+from proofs_checks.claims.early_alignment import EarlyAlignmentClaim
 from proofs_checks.data import shipped
 from proofs_checks.verdict import Status
 from theory import early_alignment as ea
@@ -151,3 +154,51 @@ def test_the_three_points_of_boursier_and_flammarion() -> None:
     assert beta == pytest.approx([-0.06154, 0.64359], abs=1e-5)
     # no statement of early alignment speaks of the squared loss
     assert api.check(ea.NORM_BOUND, case).status is Status.VACUOUS
+
+
+# -- the numbers of a case ------------------------------------------------------------------------------------------
+def exact_numbers(case: Case) -> dict[str, mp.mpf]:
+    """μ, gap and escape by their definitions, in 60 digits."""
+    X, W = ([[mp.mpf(float(a)) for a in row] for row in array] for array in (case.X, case.W0))
+
+    def dot(a: list[mp.mpf], b: list[mp.mpf]) -> mp.mpf:
+        return sum((p * q for p, q in zip(a, b, strict=True)), mp.mpf(0))
+
+    def norm(a: list[mp.mpf]) -> mp.mpf:
+        return mp.sqrt(dot(a, a))
+
+    y, points = case.y, range(case.n)
+    mu = min(
+        y[i] * y[k] * dot(X[i], X[k]) / (norm(X[i]) * norm(X[k])) for i in points for k in points
+    )
+    gap, escape = mu * min(map(norm, X)), mp.mpf(0)
+    for w, v in zip(W, case.v0, strict=True):
+        opposite = [X[i] for i in points if y[i] * v < 0]
+        own = [X[i] for i in points if y[i] * v > 0]
+        if all(dot(w, x) > 0 for x in opposite) and all(dot(w, x) <= 0 for x in own):
+            total = [sum(c, mp.mpf(0)) for c in zip(*opposite, strict=True)]
+            part = dot(w, total) / dot(total, total)
+            sine = norm([a - part * b for a, b in zip(w, total, strict=True)]) / norm(w)
+            cosine = part * norm(total) / norm(w)
+            gap = min(gap, norm(total) * sine)
+            escape = max(escape, mp.log((1 + cosine) / sine) / norm(total))
+    return {"mu": mu, "gap": gap, "escape": escape}
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1, 2, 4, 6, 8, 10])
+@pytest.mark.parametrize("spread", [0.05, 0.3])
+def test_numbers_lie_within_their_radii(exponent: float, spread: float) -> None:
+    """Also where a neuron starts at a tiny angle φ from x_-: gap = ‖x_-‖ sin φ, escape = log cot(φ/2)/‖x_-‖."""
+    angle = 10.0**-exponent
+    z = np.stack([np.ones(4), spread * np.array([-0.75, -0.2, 0.3, 0.75])], axis=1)
+    y = np.array([1.0, -1.0, 1.0, -1.0])
+    X = y[:, None] * z
+    base = X[y < 0].sum(axis=0)
+    start = np.cos(angle) * base + np.sin(angle) * np.array([-base[1], base[0]])
+    case = Case.create(X, y, W0=[start, [-0.3, 0.8]], signs=[1.0, -1.0], eps=0.1)
+    claim = EarlyAlignmentClaim(Batch((case,)), ())
+    with mp.workdps(60):
+        for name, exact in exact_numbers(case).items():
+            value, radius = (float(a[0]) for a in claim.lane_value(["var", name]))
+            assert abs(mp.mpf(value) - exact) <= radius, name
+            assert radius <= 1e-9 * abs(value) / angle, name
