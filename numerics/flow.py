@@ -195,6 +195,10 @@ class _Run:
             j, i = divmod(int(trial.crossing.stuck[stuck]), n)
             self._fail(int(rows[stuck]), FlowStatus.grazing, j, i, "a double root is not resolved")
             accepted[stuck] = False
+        for row in np.flatnonzero((trial.tau <= 0) & (remaining > 0)):
+            text = f"at t = {self.state.t[rows[row]]:.6g}: the step underflows"
+            self._finish(int(rows[row]), FlowStatus.diverged, text)
+            accepted[row] = False
         touching = ambiguous_pairs(
             self.data,
             series.z,

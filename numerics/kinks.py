@@ -113,11 +113,15 @@ def assign(
     bits[np.arange(row.size), i] = 0.0
     off, noise = drift_of(data, v[row, j], g[row], bits, i)
     on = off + v[row, j] * g[row, i] * data.norms[i] ** 2
+    # A neuron without any other active point does not move when this one is off: z = 0 for ever.
+    rests = (bits.sum(axis=1) == 0) & (np.abs(on) > noise) & (crowd == 1)
     clear = (np.abs(off) > noise) & (np.abs(on) > noise) & (crowd == 1)
     new = on > 0
-    decided = clear & ((on > 0) == (off > 0))
+    decided = (clear & ((on > 0) == (off > 0))) | (rests & (on < 0))
     result.order[row[clear], j[clear], i[clear]] = 1
+    result.order[row[rests], j[rests], i[rests]] = NEVER
     result.mask[row[decided], j[decided], i[decided]] = new[decided]
+    clear |= rests
     for k in np.flatnonzero(clear & ~decided):
         slides = off[k] > 0
         status = FlowStatus.sliding if slides else FlowStatus.nonunique

@@ -174,8 +174,8 @@ class FlowOptions:
 
     order: int = 20
     rtol: float = 1e-13
-    max_steps: int = 200_000
-    max_kinks: int = 100_000
+    max_steps: int = 50_000
+    max_kinks: int = 20_000
     fixed_step: float | None = None
 
     def __post_init__(self) -> None:
