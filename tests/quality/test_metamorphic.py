@@ -23,8 +23,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofs_checks import api
+from proofs_checks.batch import Batch
 from proofs_checks.case import Case
 from proofs_checks.cases import alignment_scale, initialisation, orthogonally_separable
+from proofs_checks.measure import measure_batch
 from proofs_checks.verdict import Status, Verdict
 from theory import early_alignment as ea
 from theory.quantity import maximum, quantity
@@ -146,3 +148,12 @@ def test_a_violation_is_a_violation_in_every_guise() -> None:
     rng = np.random.default_rng(0)
     (found,) = compare([wrong], case, [twin(case, rng) for twin in TWINS])
     assert found.status is Status.VIOLATED
+
+
+@pytest.mark.xfail(reason="where nothing moves, the length of a step is capped in absolute time")
+def test_a_rescaled_case_costs_the_same() -> None:
+    """A neuron that dies: three steps in one unit of length, dozens in a smaller one."""
+    case = Case.create([[1.0, 0.5]], [1.0], W0=[[0.3, 0.1]], signs=[-1.0], eps=1e-10)
+    twin = case.replace(X=1e-3 * case.X, W0=case.W0 / math.sqrt(1e-3))
+    steps = [measure_batch([ea.PHASE_LENGTH], Batch((c,))).result.steps[0] for c in (case, twin)]
+    assert steps[1] <= 2 * steps[0]

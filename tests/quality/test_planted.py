@@ -27,9 +27,8 @@ from tests.quality.planted import (
     SPLIT,
     UNBALANCED,
     Planted,
-    outputs,
 )
-from tests.quality.witness import flow, frozen
+from tests.quality.witness import flow, frozen, outputs
 from theory import derivations_early_alignment as derivations
 from theory import early_alignment as ea
 from theory.derivation import Derivation, StepError
