@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from numerics.extended import Float, ScaledArray
 
 NOISE = 8.0  # a side within this many error bounds of 0 is indistinguishable from it
-SAFETY = 2.0  # on second differences, which stand for the second derivative between the nodes
+SAFETY = 4.0  # on second differences: 2 for a smooth peak, 4 for a cusp (a maximum in a denominator) between two nodes
+STEEP = 0.3  # a sample whose ratio changes by more than this part of its maximum between two nodes is not resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,9 @@ class Scores:
     mid: Float
     low: Float
     high: Float
-    zero: NDArray[np.bool_] | None = None  # both sides are indistinguishable from 0 and not exactly 0
+    zero: NDArray[np.bool_] | None = (
+        None  # both sides are indistinguishable from 0 and not exactly 0
+    )
 
     def take(self, rows: np.ndarray) -> Scores:
         """The scores of some lanes."""
@@ -36,7 +39,7 @@ def _flat(a: ScaledArray, shape: tuple[int, ...]) -> tuple[Float, Float, Float]:
     m = np.broadcast_to(a.m, shape)[:, :, 0, 0, 0]
     r = np.broadcast_to(a.r, shape)[:, :, 0, 0, 0]
     e = np.broadcast_to(a.e, shape)[:, :, 0, 0, 0]
-    return m, r, e * float(np.log(2.0))
+    return m, r, np.multiply(e, np.log(2.0), dtype=np.float64)
 
 
 def compare(
@@ -91,7 +94,8 @@ def limit_at_zeros(scores: Scores) -> Scores:
         measured = sum(np.exp(scores.high[lost, i]) - np.exp(scores.low[lost, i]) for i in inside)
         value, error = np.maximum(2 * a - b, 0.0), SAFETY * np.abs(a - 2 * b + c) + 2 * measured
         with np.errstate(divide="ignore"):
-            mid[lost, end], low[lost, end], high[lost, end] = (np.log(np.maximum(q, 0.0)) for q in (value, value - error, value + error))
+            for out, q in ((mid, value), (low, value - error), (high, value + error)):
+                out[lost, end] = np.log(np.maximum(q, 0.0))
     return Scores(mid, low, high)
 
 
@@ -111,7 +115,11 @@ def step_supremum(scores: Scores) -> tuple[Scores, np.ndarray, Float]:
 
 
 def _between_nodes(mid: Float) -> Float:
-    """log(1 + what an equidistant sample can miss), relative to its maximum; shape (L,)."""
+    """log(1 + what an equidistant sample can miss), relative to its maximum; shape (L,).
+
+    Infinite where neighbouring nodes differ too much for second differences to mean anything: a narrow peak then looks
+    like a steep end, and only more nodes can tell.
+    """
     if mid.shape[1] < 3:
         return np.zeros(mid.shape[0])
     top = mid.max(axis=1, keepdims=True)
@@ -126,4 +134,5 @@ def _between_nodes(mid: Float) -> Float:
         # a parabola with second difference S exceeds the higher end of its interval by (S/8) (1 - 2 slope/S)^2
         inside = np.where(S > 0, np.maximum(1.0 - 2.0 * slope / np.where(S > 0, S, 1.0), 0.0), 0.0)
     excess = np.maximum(q[:, :-1], q[:, 1:]) + S / 8.0 * inside**2 - 1.0
-    return np.log1p(np.maximum(excess.max(axis=1), 0.0))
+    missed = np.log1p(np.maximum(excess.max(axis=1), 0.0))
+    return np.where(slope.max(axis=1) > STEEP, np.inf, missed)

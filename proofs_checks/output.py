@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from proofs_checks.api import casefile
@@ -50,12 +51,13 @@ def _certificates(row: StatementReport, folder: Path) -> None:
     for loss, path in row.statement.derivations.items():
         for step, certificate in _box_certificates(path):
             target = folder / row.statement.id / f"{loss}-{step.replace(' ', '-')}.json"
-            replace_with(target, lambda temporary, text=certificate: temporary.write_text(text, encoding="utf-8"))
+            replace_with(target, partial(Path.write_text, data=certificate, encoding="utf-8"))
 
 
 def _box_certificates(path: str) -> list[tuple[str, str]]:
     """(step, certificate as JSON) for the steps of a derivation that rest on a box proof."""
     from proofs_checks.certificate import certificate_of_box_proof
+    from theory.box_steps import box_proofs
 
-    proofs = load_derivation(path).verify().box_proofs()
+    proofs = box_proofs(load_derivation(path).verify())
     return [(step, certificate_of_box_proof(proof).to_json()) for step, proof in proofs.items()]

@@ -40,11 +40,15 @@ class Extremum:
         self.mid, self.low, self.high = (np.full(self.size, -np.inf) for _ in range(3))
         self.at, self.log_lhs, self.log_rhs = (np.full(self.size, np.nan) for _ in range(3))
 
-    def update(self, lanes: NDArray[np.intp], top: Scores, at: Float, logs: tuple[Float, Float]) -> None:
+    def update(
+        self, lanes: NDArray[np.intp], top: Scores, at: Float, logs: tuple[Float, Float]
+    ) -> None:
         """Take one step's supremum into account."""
         self.low[lanes] = np.fmax(self.low[lanes], top.low)
         # NaN means that a side could not be evaluated: nothing is known, so nothing holds
-        self.high[lanes] = np.maximum(self.high[lanes], np.where(np.isnan(top.high), np.inf, top.high))
+        self.high[lanes] = np.maximum(
+            self.high[lanes], np.where(np.isnan(top.high), np.inf, top.high)
+        )
         better = (top.mid > self.mid[lanes]) | np.isnan(self.log_rhs[lanes])
         which = lanes[better]
         self.mid[which], self.at[which] = top.mid[better], at[better]
@@ -83,7 +87,9 @@ class PartTracker:
         self.relation: Relation = statement.expand(part.relation)
         self.strict = part.relation.op == "<"
         self.main = Extremum(claim.batch.size)
-        self.near = Extremum(claim.batch.size)  # the differential form, in the window where the relation touches
+        self.near = Extremum(
+            claim.batch.size
+        )  # the differential form, in the window where the relation touches
         self.seen = np.full(claim.batch.size, -np.inf)  # the domain has been checked up to here
 
         def data(q):  # type: ignore[no-untyped-def]
@@ -93,7 +99,9 @@ class PartTracker:
         self.end = data(part.domain.end) if part.domain else None
         self.window = data(part.touch.window) if part.touch else None
         self.sides = _sides(self.relation)
-        self.differential = _sides(statement.expand(part.touch.differential)) if part.touch else None
+        self.differential = (
+            _sides(statement.expand(part.touch.differential)) if part.touch else None
+        )
 
     def on_step(self, context: StepContext, active: Bools, last: Float) -> None:
         """Sample the relation where its domain, cut at ``last``, meets this step."""
@@ -103,19 +111,36 @@ class PartTracker:
         start, end = self.interval(last)
         free = start if self.window is None else start + self.claim.lane_value(self.window)[0]
         if self.differential is not None:
-            self._sample(context, active, start[lanes], np.minimum(free, end)[lanes], self.near, self.differential)
+            self._sample(
+                context,
+                active,
+                start[lanes],
+                np.minimum(free, end)[lanes],
+                self.near,
+                self.differential,
+            )
         self._sample(context, active, free[lanes], end[lanes], self.main, self.sides)
 
     def interval(self, last: Float) -> tuple[Float, Float]:
         """(start, end) of the domain per lane, (B,), cut at ``last``; NaN while an event is not known."""
         start = self.claim.lane_value(self.start or ("rat", "0"))[0]
-        return start, last if self.end is None else np.minimum(self.claim.lane_value(self.end)[0], last)
+        return start, last if self.end is None else np.minimum(
+            self.claim.lane_value(self.end)[0], last
+        )
 
     def _sample(
-        self, context: StepContext, active: Bools, start: Float, end: Float, into: Extremum, sides: Sides
+        self,
+        context: StepContext,
+        active: Bools,
+        start: Float,
+        end: Float,
+        into: Extremum,
+        sides: Sides,
     ) -> None:
         low, high = np.maximum(context.start, start), np.minimum(context.end, end)
-        rows = np.flatnonzero(active[context.lanes] & (low <= high))  # false where an end is still NaN
+        rows = np.flatnonzero(
+            active[context.lanes] & (low <= high)
+        )  # false where an end is still NaN
         if not rows.size:
             return
         self.seen[context.lanes[rows]] = np.maximum(self.seen[context.lanes[rows]], high[rows])
@@ -124,13 +149,21 @@ class PartTracker:
             env = context.environment(rows, times)
             lhs, rhs = env.evaluate(sides[0]), env.evaluate(sides[1])
             scores = compare(lhs, rhs, times.shape, strict=self.strict)
-            top, where, missed = step_supremum(limit_at_zeros(scores) if self.part.vanishing else scores)
+            top, where, missed = step_supremum(
+                limit_at_zeros(scores) if self.part.vanishing else scores
+            )
             lanes, pick = context.lanes[rows], (np.arange(rows.size), where)
             # more nodes where what may lie between them could become the supremum
-            coarse = (missed > RESOLVED) & (top.mid + missed > into.mid[lanes]) & (nodes < REFINEMENT[-1])
+            coarse = (
+                (missed > RESOLVED)
+                & (top.mid + missed > into.mid[lanes])
+                & (nodes < REFINEMENT[-1])
+            )
             done = ~coarse
             logs = _log(lhs, times.shape)[pick], _log(rhs, times.shape)[pick]
-            into.update(lanes[done], top.take(done), times[pick][done], (logs[0][done], logs[1][done]))
+            into.update(
+                lanes[done], top.take(done), times[pick][done], (logs[0][done], logs[1][done])
+            )
             rows = rows[coarse]
             if not rows.size:
                 return
@@ -147,10 +180,22 @@ class PartTracker:
             lhs, rhs = ([env.evaluate(side) for env in (early, late)] for side in self.sides)
             mid = compare(lhs[0], rhs[0], shape, strict=strict).mid[:, 0]
             # monotone in every event, so the ends of the hull are attained at the ends of the events
-            low = np.minimum(*(compare(a, b, shape, strict=strict).low[:, 0] for a, b in ((lhs[0], rhs[0]), (lhs[0], rhs[1]))))
-            high = np.maximum(*(compare(a, b, shape, strict=strict).high[:, 0] for a, b in ((lhs[0], rhs[0]), (lhs[1], rhs[0]))))
+            low = np.minimum(
+                *(
+                    compare(a, b, shape, strict=strict).low[:, 0]
+                    for a, b in ((lhs[0], rhs[0]), (lhs[0], rhs[1]))
+                )
+            )
+            high = np.maximum(
+                *(
+                    compare(a, b, shape, strict=strict).high[:, 0]
+                    for a, b in ((lhs[0], rhs[0]), (lhs[1], rhs[0]))
+                )
+            )
         logs = _log(lhs[0], shape)[lanes, 0], _log(rhs[0], shape)[lanes, 0]
-        self.main.update(lanes, Scores(mid[lanes], low[lanes], high[lanes]), np.full(lanes.size, np.nan), logs)
+        self.main.update(
+            lanes, Scores(mid[lanes], low[lanes], high[lanes]), np.full(lanes.size, np.nan), logs
+        )
 
     def outcome(self, lane: int, last: Float) -> Outcome:
         """The result on one lane; ``last`` as in `on_step`."""
@@ -161,15 +206,30 @@ class PartTracker:
             horizon = (start, float(self.seen[lane]))
             complete = complete and horizon[1] >= end - 1e-12 * abs(end)
             covered = complete and self.end is not None
-        low, high = (max(float(a[lane]), float(b[lane])) for a, b in ((main.low, self.near.low), (main.high, self.near.high)))
+        low, high = (
+            max(float(a[lane]), float(b[lane]))
+            for a, b in ((main.low, self.near.low), (main.high, self.near.high))
+        )
         if low >= 0 if self.strict else low > 0:
             status = Status.VIOLATED
         elif complete and (high < 0 if self.strict else high <= 0):
             status = Status.HOLDS
         else:
             status = Status.UNDECIDED
-        values = (float(a[lane]) for a in (main.mid, main.low, main.high, main.log_lhs, main.log_rhs, main.at))
-        return Outcome(self.part.name, self.part.relation, status, *values, horizon, complete, covered)
+        return Outcome(
+            name=self.part.name,
+            relation=self.part.relation,
+            status=status,
+            mid=float(main.mid[lane]),
+            low=float(main.low[lane]),
+            high=float(main.high[lane]),
+            log_lhs=float(main.log_lhs[lane]),
+            log_rhs=float(main.log_rhs[lane]),
+            at=float(main.at[lane]),
+            horizon=horizon,
+            complete=complete,
+            covered=covered,
+        )
 
 
 def _sides(relation: Relation) -> Sides:

