@@ -16,7 +16,7 @@ from numerics.extended import Float, ScaledArray
 
 NOISE = 8.0  # a side within this many error bounds of 0 is indistinguishable from it
 SAFETY = 4.0  # on second differences: 2 for a smooth peak, 4 for a cusp (a maximum in a denominator) between two nodes
-STEEP = 0.3  # a sample whose ratio changes by more than this part of its maximum between two nodes is not resolved
+STEEP = 0.5  # a sample whose ratio changes by more than this part of its maximum between two nodes is not resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,29 +110,33 @@ def step_supremum(scores: Scores) -> tuple[Scores, np.ndarray, Float]:
     lanes = np.arange(scores.mid.shape[0])
     mid = scores.mid[lanes, where]
     low = scores.low.max(axis=1)
-    missed = _between_nodes(scores.mid)
+    missed = _between_nodes(scores)
     return Scores(mid, low, scores.high.max(axis=1) + missed), where, missed
 
 
-def _between_nodes(mid: Float) -> Float:
+def _between_nodes(scores: Scores) -> Float:
     """log(1 + what an equidistant sample can miss), relative to its maximum; shape (L,).
 
     Infinite where neighbouring nodes differ too much for second differences to mean anything: a narrow peak then looks
-    like a steep end, and only more nodes can tell.
+    like a steep end, and only more nodes can tell. Differences within the error bounds do not count.
     """
+    mid = scores.mid
     if mid.shape[1] < 3:
         return np.zeros(mid.shape[0])
     top = mid.max(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        q = np.where(np.isfinite(top), np.exp(mid - np.where(np.isfinite(top), top, 0.0)), 0.0)
+    top = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(over="ignore"):
+        q, below, above = (np.exp(s - top) for s in (mid, scores.low, scores.high))
     bend = np.abs(q[:, :-2] - 2.0 * q[:, 1:-1] + q[:, 2:])
     left = np.concatenate([bend[:, :1], bend], axis=1)
     right = np.concatenate([bend, bend[:, -1:]], axis=1)
     S = SAFETY * np.maximum(left, right)
     slope = np.abs(np.diff(q, axis=1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # a parabola with second difference S exceeds the higher end of its interval by (S/8) (1 - 2 slope/S)^2
-        inside = np.where(S > 0, np.maximum(1.0 - 2.0 * slope / np.where(S > 0, S, 1.0), 0.0), 0.0)
-    excess = np.maximum(q[:, :-1], q[:, 1:]) + S / 8.0 * inside**2 - 1.0
+    # a parabola with second difference S exceeds the higher end of its interval by (S/8) (1 - 2 slope/S)^2
+    inside = np.maximum(1.0 - 2.0 * slope / np.where(S > 0, S, 1.0), 0.0)
+    excess = np.maximum(q[:, :-1], q[:, 1:]) + np.where(S > 0, S / 8.0 * inside**2, 0.0) - 1.0
     missed = np.log1p(np.maximum(excess.max(axis=1), 0.0))
-    return np.where(slope.max(axis=1) > STEEP, np.inf, missed)
+    with np.errstate(invalid="ignore"):  # infinite ends: everything is noise
+        noise = np.fmin(above - below, 2.0)
+    certain = slope - noise[:, :-1] - noise[:, 1:]
+    return np.where(certain.max(axis=1) > STEEP, np.inf, missed)

@@ -4,7 +4,8 @@ Three roles of a constant are told apart:
 
 * it enters a relation affinely (as a factor of a bound, say): on every instant and case the relation holds exactly for
   the values on one side of a number; the observed value is the worst of these numbers;
-* it enters the end of a domain, T = τ/c: the observed value is the one whose domain ends where the relation first fails;
+* it enters the end of a domain, T = τ/c: the observed value is the one whose domain ends where the relation first
+  fails;
 * it enters a hypothesis only: cases outside the hypothesis would be needed, so nothing is observed.
 """
 
@@ -22,9 +23,9 @@ from numerics.evaluate import Environment, Key, freeze
 from numerics.supremum import compare
 from proofs_checks.batch import Batch, Float, StepContext
 from proofs_checks.case import Case
-from proofs_checks.claims.trajectory import uniform_nodes
 from proofs_checks.measure import batches, measure_batch
 from proofs_checks.parts import PartTracker
+from proofs_checks.sampling import uniform_nodes
 from proofs_checks.tracker import Tracker
 from theory.quantity import Quantity
 from theory.statement import Constant, Part, Statement
@@ -37,8 +38,8 @@ class Observed:
     """The observed value of one constant.
 
     Attributes:
-        value: None where nothing is observed; ``relation`` then says why, and otherwise it is "=" or "≤" ("≥"): the worst
-            value seen, or a bound because no case reaches its own.
+        value: None where nothing is observed; ``relation`` then says why, and otherwise it is "=" or "≤" ("≥"): the
+            worst value seen, or a bound because no case reaches its own.
         cases: number of cases that contributed. horizon: the largest time that was used.
     """
 
@@ -59,7 +60,9 @@ def observe(statement: Statement, cases: Sequence[Case]) -> dict[str, Observed]:
         elif roles == {"domain"}:
             out[constant.name] = _domain(statement, constant, cases)
         elif roles:
-            out[constant.name] = Observed(None, "it enters the conclusion in a way that has no single root", 0, None)
+            out[constant.name] = Observed(
+                None, "it enters the conclusion in a way that has no single root", 0, None
+            )
         else:
             out[constant.name] = Observed(None, "it enters hypotheses only", 0, None)
     if affine:
@@ -71,7 +74,11 @@ def _role(statement: Statement, constant: Constant, part: Part) -> str:
     name = constant.name
     relation = statement.expand(part.relation, keep=name)
     if name in relation.variables():
-        return "relation" if max(_degree(q, name) for q in (relation.lhs, relation.rhs)) == 1 else "other"
+        return (
+            "relation"
+            if max(_degree(q, name) for q in (relation.lhs, relation.rhs)) == 1
+            else "other"
+        )
     ends = () if part.domain is None else (part.domain.start, part.domain.end)
     inside = [q is not None and name in statement.expand(q, keep=name).variables() for q in ends]
     if any(inside):
@@ -135,21 +142,29 @@ class _Roots:
                 with np.errstate(all="ignore"):
                     everything = np.arange(self.tracker.size)
                     keep = self.worst.copy()
-                    self._take(everything, self.tracker.claim.environment, gaps, (everything.size, 1))
+                    self._take(
+                        everything, self.tracker.claim.environment, gaps, (everything.size, 1)
+                    )
                     idle = np.setdiff1d(everything, lanes)
                     self.worst[idle] = keep[idle]
 
-    def _take(self, lanes: np.ndarray, env: Environment, gaps: list[Key], shape: tuple[int, ...]) -> None:
+    def _take(
+        self, lanes: np.ndarray, env: Environment, gaps: list[Key], shape: tuple[int, ...]
+    ) -> None:
         with np.errstate(all="ignore"):
             zero, one = (env.evaluate(g) for g in gaps)
-            root = np.broadcast_to((-zero / (one - zero)).to_float()[0], (*shape, 1, 1, 1))[:, :, 0, 0, 0]
+            root = np.broadcast_to((-zero / (one - zero)).to_float()[0], (*shape, 1, 1, 1))[
+                :, :, 0, 0, 0
+            ]
         # outputs that are exactly zero leave both sides 0: any value will do
         root = np.where(np.isfinite(root), root, np.nan)
         pick = np.fmax if self.better == "smaller" else np.fmin
         self.worst[lanes] = pick(self.worst[lanes], pick.reduce(root, axis=1))
 
 
-def _affine(statement: Statement, constants: Sequence[Constant], cases: Sequence[Case]) -> dict[str, Observed]:
+def _affine(
+    statement: Statement, constants: Sequence[Constant], cases: Sequence[Case]
+) -> dict[str, Observed]:
     worst: dict[str, list[float]] = {c.name: [] for c in constants}
     horizon = 0.0
     for _, batch in batches(cases):
@@ -158,7 +173,7 @@ def _affine(statement: Statement, constants: Sequence[Constant], cases: Sequence
             [statement],
             batch,
             listeners=[partial(_tell, roots)],
-            on_start=lambda trackers, roots=roots: roots.extend(_Roots(statement, c, trackers[0]) for c in constants),
+            on_start=partial(_start_roots, roots, statement, constants),
         )
         decided = np.array([v.deciding for v in measured.verdicts[0]])
         for constant, found in zip(constants, roots, strict=True):
@@ -175,6 +190,19 @@ def _affine(statement: Statement, constants: Sequence[Constant], cases: Sequence
             # below 0 the other terms suffice by themselves
             out[c.name] = Observed(max(value, 0.0), "=", len(values), horizon or None)
     return out
+
+
+def _start_roots(
+    roots: list[_Roots],
+    statement: Statement,
+    constants: Sequence[Constant],
+    trackers: Sequence[Tracker],
+) -> None:
+    roots.extend(_Roots(statement, c, trackers[0]) for c in constants)
+
+
+def _start_exit(exits: list[_Exit], trackers: Sequence[Tracker]) -> None:
+    exits.append(_Exit(trackers[0]))
 
 
 def _tell(listeners: Sequence[_Roots | _Exit], context: StepContext) -> None:
@@ -197,7 +225,11 @@ class _Exit:
                 continue
             start, end = (a[context.lanes] for a in part.interval(self.tracker.last))
             low, high = np.maximum(context.start, start), np.minimum(context.end, end)
-            rows = np.flatnonzero(self.tracker.active[context.lanes] & (low <= high) & np.isnan(self.time[context.lanes]))
+            rows = np.flatnonzero(
+                self.tracker.active[context.lanes]
+                & (low <= high)
+                & np.isnan(self.time[context.lanes])
+            )
             if not rows.size:
                 continue
             times = uniform_nodes(low[rows], high[rows], 31)
@@ -222,7 +254,7 @@ def _domain(statement: Statement, constant: Constant, cases: Sequence[Case]) -> 
             [longer],
             batch,
             listeners=[partial(_tell, exits)],
-            on_start=lambda trackers, exits=exits: exits.append(_Exit(trackers[0])),
+            on_start=partial(_start_exit, exits),
         )
         (tracker,) = measured.trackers
         found = exits[0]
@@ -233,7 +265,9 @@ def _domain(statement: Statement, constant: Constant, cases: Sequence[Case]) -> 
         values += [float(v) for v in at if math.isfinite(v)]
         horizon = max(horizon, float(found.seen.max(initial=0.0)))
     if values:
-        return Observed(max(values) if constant.better == "smaller" else min(values), "=", used, horizon)
+        return Observed(
+            max(values) if constant.better == "smaller" else min(values), "=", used, horizon
+        )
     if not used:
         return Observed(None, "no case decides the statement", 0, None)
     return Observed(float(short), "≤" if constant.better == "smaller" else "≥", used, horizon)
@@ -241,4 +275,8 @@ def _domain(statement: Statement, constant: Constant, cases: Sequence[Case]) -> 
 
 def _lengths(statement: Statement, tracker: Tracker, batch: Batch) -> Float:
     ends = [p.end for p in tracker.parts if p.end is not None]
-    return np.max([tracker.claim.lane_value(e)[0] for e in ends], axis=0) if ends else np.full(batch.size, np.nan)
+    return (
+        np.max([tracker.claim.lane_value(e)[0] for e in ends], axis=0)
+        if ends
+        else np.full(batch.size, np.nan)
+    )

@@ -8,20 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.evaluate import Environment, Key, freeze
+from numerics.evaluate import Environment, freeze
 from numerics.extended import ScaledArray
-from numerics.supremum import Scores, compare, limit_at_zeros, step_supremum
+from numerics.supremum import Scores, compare
 from proofs_checks.batch import Float, StepContext
-from proofs_checks.claims.trajectory import TrajectoryClaim, uniform_nodes
+from proofs_checks.claims.trajectory import TrajectoryClaim
+from proofs_checks.sampling import Sides, log_values, suprema
 from proofs_checks.verdict import Status
 from theory.quantity import Relation
 from theory.statement import Part, Statement
 
-REFINEMENT = (6, 31, 181)  # nodes per step
-RESOLVED = 1e-9  # relative: what nodes may miss of a supremum without asking for more of them
 HUGE = 1e300  # stands for the time of an event that has not happened
 Bools = NDArray[np.bool_]
-Sides = tuple[Key, Key]  # plain data of the left and the right side
 
 
 @dataclass
@@ -144,29 +142,18 @@ class PartTracker:
         if not rows.size:
             return
         self.seen[context.lanes[rows]] = np.maximum(self.seen[context.lanes[rows]], high[rows])
-        for nodes in REFINEMENT:
-            times = uniform_nodes(low[rows], high[rows], nodes)
-            env = context.environment(rows, times)
-            lhs, rhs = env.evaluate(sides[0]), env.evaluate(sides[1])
-            scores = compare(lhs, rhs, times.shape, strict=self.strict)
-            top, where, missed = step_supremum(
-                limit_at_zeros(scores) if self.part.vanishing else scores
-            )
-            lanes, pick = context.lanes[rows], (np.arange(rows.size), where)
-            # more nodes where what may lie between them could become the supremum
-            coarse = (
-                (missed > RESOLVED)
-                & (top.mid + missed > into.mid[lanes])
-                & (nodes < REFINEMENT[-1])
-            )
-            done = ~coarse
-            logs = _log(lhs, times.shape)[pick], _log(rhs, times.shape)[pick]
-            into.update(
-                lanes[done], top.take(done), times[pick][done], (logs[0][done], logs[1][done])
-            )
-            rows = rows[coarse]
-            if not rows.size:
-                return
+        found = suprema(
+            context,
+            rows,
+            low,
+            high,
+            sides,
+            lambda lanes: into.mid[lanes],
+            strict=self.strict,
+            vanishing=self.part.vanishing,
+        )
+        for s in found:
+            into.update(s.lanes, s.top, s.at, (s.log_lhs, s.log_rhs))
 
     def score_once(self, active: Bools) -> None:
         """A relation between times: scored on the hull of the ends of events that did not happen."""
@@ -192,7 +179,7 @@ class PartTracker:
                     for a, b in ((lhs[0], rhs[0]), (lhs[1], rhs[0]))
                 )
             )
-        logs = _log(lhs[0], shape)[lanes, 0], _log(rhs[0], shape)[lanes, 0]
+        logs = log_values(lhs[0], shape)[lanes, 0], log_values(rhs[0], shape)[lanes, 0]
         self.main.update(
             lanes, Scores(mid[lanes], low[lanes], high[lanes]), np.full(lanes.size, np.nan), logs
         )
@@ -234,10 +221,6 @@ class PartTracker:
 
 def _sides(relation: Relation) -> Sides:
     return freeze(relation.lhs.to_data()), freeze(relation.rhs.to_data())
-
-
-def _log(a: ScaledArray, shape: tuple[int, ...]) -> Float:
-    return np.broadcast_to(a.log_interval()[0], (*shape, 1, 1, 1))[:, :, 0, 0, 0]
 
 
 def _postponed(claim: TrajectoryClaim) -> dict[str, ScaledArray]:

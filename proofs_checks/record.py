@@ -9,8 +9,8 @@ import numpy as np
 from numerics.extended import ScaledArray
 from proofs_checks.batch import Batch, Float, StepContext
 from proofs_checks.case import Case
-from proofs_checks.claims.trajectory import uniform_nodes
 from proofs_checks.measure import Measured, measure_batch
+from proofs_checks.sampling import uniform_nodes
 from theory.statement import Statement
 
 
@@ -60,14 +60,26 @@ def record(statement: Statement, case: Case, *, until: float | None = None) -> R
         env = context.environment(np.array([0]), times)
         w = env.evaluate(["var", "w"])
         length = env.evaluate(["norm", ["var", "w"]])
-        states.append((times[0], (w.m / length.m)[0, :, :, 0, :], _log(env.evaluate(["sqnorm", ["var", "w"]]), times.size)))
+        states.append(
+            (
+                times[0],
+                (w.m / length.m)[0, :, :, 0, :],
+                _log(env.evaluate(["sqnorm", ["var", "w"]]), times.size),
+            )
+        )
         for out, relation in zip(rows, relations, strict=True):
             with np.errstate(all="ignore"):
-                sides = [_log(env.evaluate(q.to_data()), times.size)[:, 0] for q in (relation.lhs, relation.rhs)]
+                sides = [
+                    _log(env.evaluate(q.to_data()), times.size)[:, 0]
+                    for q in (relation.lhs, relation.rhs)
+                ]
             out.append((times[0], *sides))
 
     measured = measure_batch(
-        [statement], Batch((case,)), listeners=[listen], until=None if until is None else np.array([until])
+        [statement],
+        Batch((case,)),
+        listeners=[listen],
+        until=None if until is None else np.array([until]),
     )
     (tracker,) = measured.trackers
     reached = float(measured.result.t[0])
@@ -78,12 +90,12 @@ def record(statement: Statement, case: Case, *, until: float | None = None) -> R
         keep = (t >= start[0]) & (t <= end[0]) & ~np.isnan(b)
         curves.append(Curve(part.part.name, t[keep], a[keep], b[keep]))
     times, directions, norms = (np.concatenate(c) for c in zip(*states, strict=True))
-    return Recording(statement, case, tuple(curves), times, directions, norms, np.sign(case.v0), measured)
+    return Recording(
+        statement, case, tuple(curves), times, directions, norms, np.sign(case.v0), measured
+    )
 
 
 def _log(a: ScaledArray, m: int) -> Float:
     """(m, rows) logarithms of an array with axes (1, m, rows, 1, 1)."""
     mid = a.log_interval()[0]
     return np.broadcast_to(mid, (1, m, mid.shape[2], 1, 1))[0, :, :, 0, 0]
-
-

@@ -38,6 +38,7 @@ from theory.early_alignment_setting import (
     two_layer_relu,
     u,
     v,
+    w0_sq,
     w_start,
     x,
 )
@@ -133,12 +134,15 @@ def direction_bound(loss: Loss) -> Derivation:
 
 
 def phase_length(loss: Loss) -> Derivation:
-    """A6: if d|w_j|²/dt <= C |w_j|², then |w_j|² needs at least c_6 log(1/ε)/C from ε² to ε."""
+    """A6: if d|w_j|²/dt <= C |w_j|², then |w_j|² needs at least c_6 log(1/ε)/C to grow by the factor 1/ε.
+
+    From w0_sq = ε² that is the way from ε² to ε.
+    """
     flow = 2 * v * sympy.Sum(g * relu, POINTS)
     hypotheses = {
         "growth rate": le(Rate(u), C * u),
-        "start": le(Norm(w_start) ** 2, eps**2),
-        "end of the phase": le(eps, u),
+        "start": le(Norm(w_start) ** 2, w0_sq),
+        "end of the phase": le(w0_sq / eps, u),
         "ε < 1": lt(eps, 1),
     }
     steps = (
@@ -146,13 +150,13 @@ def phase_length(loss: Loss) -> Derivation:
         Step("growth", eq(Rate(u), flow), AlmostEverywhere("growth off kinks")),
         *(norms.assumption(name, relation, "") for name, relation in hypotheses.items()),
         Step(
-            "exponential", le(u, eps**2 * exp(C * t)), Gronwall("growth rate", "start"), "Grönwall"
+            "exponential", le(u, w0_sq * exp(C * t)), Gronwall("growth rate", "start"), "Grönwall"
         ),
         Step(
             "at the end",
             le(1 / eps, exp(C * t)),
-            combine((1 / eps**2, "end of the phase"), (1 / eps**2, "exponential")),
-            "|w_j|² >= ε at the time t",
+            combine((1 / w0_sq, "end of the phase"), (1 / w0_sq, "exponential")),
+            "|w_j|² has grown by the factor 1/ε at the time t",
         ),
         Step(
             "logarithm",
@@ -179,7 +183,7 @@ def phase_length(loss: Loss) -> Derivation:
     links = (
         Link("growth", "actual rate", "rate", flow / u),
         Link("growth rate", "largest rate C", "rate", C),
-        Link("exponential", "Grönwall", "value", eps**2 * exp(C * t)),
+        Link("exponential", "Grönwall", "value", w0_sq * exp(C * t)),
     )
     return Derivation(
         name=f"phase length ({loss.name})",

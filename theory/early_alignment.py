@@ -66,7 +66,7 @@ network = absolute(f)
 # -- hypotheses -----------------------------------------------------------------------------------------------------
 BALANCED = Hypothesis(
     "balanced start",
-    ONE <= var("balanced"),
+    var("balanced") >= ONE,
     "v_j(0)² = ‖w_j(0)‖² for every neuron",
     "give signs instead of v0, then v_j(0) = ±‖w_j(0)‖",
 )
@@ -84,7 +84,7 @@ SMALL_K = Hypothesis(
 )
 BOTH = Hypothesis(
     "both classes present",
-    ONE <= n_min,
+    n_min >= ONE,
     "there is a point of each class",
     "add points of the missing class",
 )
@@ -107,13 +107,23 @@ WINDOW = Hypothesis(
     "take a smaller eps (log(1/ε) must exceed 4 n X_max t_c)",
 )
 A1_HYPOTHESES = (BALANCED, SMALL, SMALL_K)
+NONZERO = Hypothesis(
+    "non-zero start",
+    number(0) < var("W_min"),
+    "w_j(0) ≠ 0 for every neuron, so that it has a direction",
+    "drop the neurons that start at zero",
+)
 A3_HYPOTHESES = (*A1_HYPOTHESES, BOTH, SEPARABLE, DELTA, WINDOW)
 
 # -- constants and definitions --------------------------------------------------------------------------------------
 K_CONSTANT = Constant("K", Fraction(4), "smaller", "in the hypothesis ε ≤ 1/(K √h X_max W_max²)")
 T_CONSTANT = Constant("c_T", Fraction(4), "smaller", "in T = log(1/(√h ε)) / (c_T n X_max)")
-T_DEFINITION = Definition("T", log(ONE / (sqrt(h) * eps)) / (c_T * n * X_max), "length of the early phase")
-DELTA_DEFINITION = Definition("delta", number(4) * eps * n * sqrt(h) * X_max**2 * W_max**2, "drift of the directions")
+T_DEFINITION = Definition(
+    "T", log(ONE / (sqrt(h) * eps)) / (c_T * n * X_max), "length of the early phase"
+)
+DELTA_DEFINITION = Definition(
+    "delta", number(4) * eps * n * sqrt(h) * X_max**2 * W_max**2, "drift of the directions"
+)
 C_ALIGN = Constant("c_a", Fraction(2), "smaller", "of the escape from the opposite cone in t_c")
 C_ZERO = Constant("c_0", Fraction(6), "smaller", "additive, in t_c")
 C_MU = Constant("c_mu", Fraction(4), "smaller", "of log(1 + 1/μ) in t_c")
@@ -128,11 +138,14 @@ A3_DEFINITIONS = (T_DEFINITION, DELTA_DEFINITION, TC_DEFINITION)
 
 EARLY = Domain(number(0), T, "for 0 ≤ t ≤ T")
 _DERIVATIONS = "theory.derivations_early_alignment"
-TAIL = t2 + number(100)  # how far unbounded domains are followed
+TAIL = t2 + number(100) / X_max  # how far unbounded domains are followed
 
 
 def _derived(name: str) -> dict[str, str]:
-    return {loss_name: f"{_DERIVATIONS}:{name}_{loss_name}" for loss_name in ("exponential", "logistic2")}
+    return {
+        loss_name: f"{_DERIVATIONS}:{name}_{loss_name}"
+        for loss_name in ("exponential", "logistic2")
+    }
 
 
 NORM_BOUND = Statement(
@@ -162,7 +175,7 @@ DIRECTION_BOUND = Statement(
     title="Directions follow the aligned field up to a small error (A2)",
     kind=Kind.INEQUALITY,
     source=Source(PAPER, "Lemma 2", "constants re-derived"),
-    hypotheses=A1_HYPOTHESES,
+    hypotheses=(*A1_HYPOTHESES, NONZERO),
     constants=(
         Constant("C_1", Fraction(2), "smaller", "of n X_max max|f|"),
         Constant("C_2", Fraction(4), "smaller", "of ε n √h X_max² W_max²"),
@@ -173,7 +186,9 @@ DIRECTION_BOUND = Statement(
     # The left side is ‖d/dt (w_j/‖w_j‖) - sign(v_j) P⊥ x_a(w_j)‖, written without its cancellation: the derivation's
     # step "direction" proves that the two are equal.
     parts=(
-        Part("by outputs", _deviation <= C_1 * n * X_max * amax(network, "i"), EARLY, vanishing=True),
+        Part(
+            "by outputs", _deviation <= C_1 * n * X_max * amax(network, "i"), EARLY, vanishing=True
+        ),
         Part("end to end", _deviation <= C_2 * eps * n * sqrt(h) * X_max**2 * W_max**2, EARLY),
     ),
     derivations=_derived("direction_bound"),
@@ -202,7 +217,7 @@ ALIGNED = Hypothesis(
 )
 SURVIVORS = Hypothesis(
     "survivors",
-    ONE <= minimum(var("survivors_plus"), var("survivors_minus")),
+    minimum(var("survivors_plus"), var("survivors_minus")) >= ONE,
     "a neuron survives in each of S_+ and S_-",
     "use more neurons or another initialisation; without survivors t2 is infinite",
     eventual=True,
@@ -220,8 +235,12 @@ def _loss_part() -> Part:
     )
 
 
-_t2_bound = t_c + number(6) / (sqrt(mu) * n_min * X_min) + number(4) / (sqrt(mu) * n_min * X_min) * (
-    log(number(2) / (eps**2 * sqrt(mu) * X_min * W_min**2)) + number(4) * n * X_max * t_c
+_t2_bound = (
+    t_c
+    + number(6) / (sqrt(mu) * n_min * X_min)
+    + number(4)
+    / (sqrt(mu) * n_min * X_min)
+    * (log(number(2) / (eps**2 * sqrt(mu) * X_min * W_min**2)) + number(4) * n * X_max * t_c)
 )
 FINAL_PHASE = Statement(
     id="early-alignment/final-phase",
@@ -243,7 +262,9 @@ FINAL_PHASE_SHARP = Statement(
     id="early-alignment/final-phase-sharp",
     title="The decay of the loss with the rate of the surviving neurons (A4, sharper)",
     kind=Kind.INEQUALITY,
-    source=Source(PAPER, "Theorem 1 (second part)", "rate re-derived from the sizes a_± = Σ_{S_±} v_j² at t2"),
+    source=Source(
+        PAPER, "Theorem 1 (second part)", "rate re-derived from the sizes a_± = Σ_{S_±} v_j² at t2"
+    ),
     hypotheses=(*A3_HYPOTHESES, SURVIVORS, ALIGNED),
     constants=A3_CONSTANTS,
     definitions=(
@@ -270,7 +291,8 @@ LOW_RANK = Statement(
     parts=(
         Part(
             "stable rank",
-            total(sqnorm(w), "j") <= number(2) * specnorm(w) ** 2 + var("c_r") * sqrt(h) * eps * W_max**2,
+            total(sqnorm(w), "j")
+            <= number(2) * specnorm(w) ** 2 + var("c_r") * sqrt(h) * eps * W_max**2,
             Domain(t_c, None, "for t ≥ t_c"),
         ),
     ),
@@ -287,7 +309,7 @@ GROWTH = Hypothesis(
 )
 PHASE_LENGTH = Statement(
     id="early-alignment/phase-length",
-    title="A squared norm needs at least log(1/ε)/C from ε² to ε (A6)",
+    title="A squared norm needs at least log(1/ε)/C to grow from ε² to ε (A6)",
     kind=Kind.ORDER,
     source=Source(PAPER, "Section 3 (Grönwall)", "with C = 4 n X_max"),
     hypotheses=(BALANCED, SMALL, GROWTH),

@@ -22,6 +22,7 @@ from theory.symbols import START, Atom, Indicator, Inner, MaxOver, Norm, Relu, V
 j, i = index("j"), index("i")
 h, n = size("h"), size("n")
 eps, X_max, W_max = sympy.symbols("eps X_max W_max", positive=True)
+w0_sq = sympy.Symbol("w0_sq", positive=True)  # bound on the squared norm at the start of a phase
 t, T = Symbol("t", nonnegative=True), Symbol("T", nonnegative=True)
 C_w, C_f, c_T, K, C_1, C_2, C, c_6 = sympy.symbols("C_w C_f c_T K C_1 C_2 C c_6", positive=True)
 NEURONS, POINTS = (j, 1, h), (i, 1, n)

@@ -7,7 +7,14 @@ from fractions import Fraction
 from theory.quantity import Quantity, Relation
 
 _GREEK = {"eps": "ε", "mu": "μ", "alpha": "α", "delta": "δ", "phi": "φ", "eta": "η"}
-_GREEK_TEX = {"eps": r"\varepsilon", "mu": r"\mu", "alpha": r"\alpha", "delta": r"\delta", "phi": r"\varphi", "eta": r"\eta"}
+_GREEK_TEX = {
+    "eps": r"\varepsilon",
+    "mu": r"\mu",
+    "alpha": r"\alpha",
+    "delta": r"\delta",
+    "phi": r"\varphi",
+    "eta": r"\eta",
+}
 _NAMED = {  # names that are words in code and symbols on paper
     "x_plus_norm": ("‖x_+‖", r"\|x_+\|"),
     "x_minus_norm": ("‖x_-‖", r"\|x_-\|"),
@@ -51,7 +58,11 @@ class _Printer:
             return shown + (f"_{{{index}}}" if self.tex else f"_{index}") if index else shown
         base, _, sub = label.partition("_")
         base = (_GREEK_TEX if self.tex else _GREEK).get(base, base)
-        sub = ",".join(p for p in (sub.replace("max", r"\max") if self.tex and sub == "max" else sub, index) if p)
+        sub = ",".join(
+            p
+            for p in (sub.replace("max", r"\max") if self.tex and sub == "max" else sub, index)
+            if p
+        )
         if not sub:
             return base
         return f"{base}_{{{sub}}}" if self.tex else f"{base}_{sub}"
@@ -78,7 +89,11 @@ class _Printer:
             value = Fraction(q.label)
             if value.denominator == 1:
                 return str(value), _ATOM if value >= 0 else _SUM
-            return (rf"\tfrac{{{value.numerator}}}{{{value.denominator}}}", _POWER) if self.tex else (str(value), _PRODUCT)
+            return (
+                (rf"\tfrac{{{value.numerator}}}{{{value.denominator}}}", _POWER)
+                if self.tex
+                else (str(value), _PRODUCT)
+            )
         if op == "pi":
             return (r"\pi" if self.tex else "π"), _ATOM
         if op == "var":
@@ -86,7 +101,11 @@ class _Printer:
         if op == "add":
             out = self.show(args[0], _SUM)
             for a in args[1:]:
-                out += f" - {self.show(a.args[0], _PRODUCT)}" if a.op == "neg" else f" + {self.show(a, _SUM)}"
+                out += (
+                    f" - {self.show(a.args[0], _PRODUCT)}"
+                    if a.op == "neg"
+                    else f" + {self.show(a, _SUM)}"
+                )
             return out, _SUM
         if op == "neg":
             return f"-{self.show(args[0], _PRODUCT)}", _SUM
@@ -97,7 +116,11 @@ class _Printer:
                 return rf"\frac{{{self.show(args[0], _SUM)}}}{{{self.show(args[1], _SUM)}}}", _POWER
             return f"{self.show(args[0], _PRODUCT)}/{self.show(args[1], _POWER)}", _PRODUCT
         if op == "pow":
-            exponent = f"^{{{q.label}}}" if self.tex else {"2": "²", "3": "³"}.get(q.label, f"^({q.label})")
+            exponent = (
+                f"^{{{q.label}}}"
+                if self.tex
+                else {"2": "²", "3": "³"}.get(q.label, f"^({q.label})")
+            )
             return self.show(args[0], _ATOM) + exponent, _POWER
         return self.function(q), _ATOM
 
@@ -115,13 +138,27 @@ class _Printer:
             return rf"\langle {inside}, {other}\rangle" if self.tex else f"⟨{inside}, {other}⟩"
         if op == "project_out":
             other = self.show(args[1], _SUM)
-            return rf"P^\perp_{{{other}}}\left({inside}\right)" if self.tex else f"P⊥[{other}]({inside})"
+            return (
+                rf"P^\perp_{{{other}}}\left({inside}\right)"
+                if self.tex
+                else f"P⊥[{other}]({inside})"
+            )
         if op in ("sum", "amax", "amin"):
-            word = {"sum": r"\sum", "amax": r"\max", "amin": r"\min"}[op] if self.tex else {"sum": "Σ", "amax": "max", "amin": "min"}[op]
+            word = (
+                {"sum": r"\sum", "amax": r"\max", "amin": r"\min"}[op]
+                if self.tex
+                else {"sum": "Σ", "amax": "max", "amin": "min"}[op]
+            )
             body = self.show(args[0], _PRODUCT)
             return rf"{word}_{{{q.label}}} {body}" if self.tex else f"{word}_{q.label} {body}"
         if op == "sqrt":
-            return rf"\sqrt{{{inside}}}" if self.tex else f"√({inside})" if args[0].args else f"√{inside}"
+            return (
+                rf"\sqrt{{{inside}}}"
+                if self.tex
+                else f"√({inside})"
+                if args[0].args
+                else f"√{inside}"
+            )
         if op == "step":
             return rf"\mathbf{{1}}[{inside} > 0]" if self.tex else f"1[{inside} > 0]"
         if op == "relu":

@@ -25,9 +25,11 @@ from theory.errors import LemmataError
 Data: TypeAlias = "list[Any]"
 AXES = ("j", "i", "k")
 
+# element by element
 UNARY = frozenset(
-    "neg abs sqrt exp expm1 log log1p tanh cos acos sign relu step".split()
-)  # element by element
+    ("neg", "abs", "sqrt", "exp", "expm1", "log", "log1p")
+    + ("tanh", "cos", "acos", "sign", "relu", "step")
+)
 VARIADIC = frozenset({"add", "mul", "max", "min"})
 REDUCTIONS = frozenset({"sum", "amax", "amin"})
 VECTOR = frozenset({"inner", "norm", "sqnorm", "project_out", "specnorm"})
@@ -45,7 +47,8 @@ class Quantity:
     Attributes:
         op: the operator (the first element of the plain data).
         args: the operands.
-        label: the name of a variable, the value "p/q" of a rational, the exponent of a power or the axis of a reduction.
+        label: the name of a variable, the value "p/q" of a rational, the exponent of a power or the axis of a
+            reduction.
         axes: the free axes, a subset of {"j", "i", "k"}.
     """
 
@@ -197,7 +200,9 @@ def _node(op: str, args: tuple[Quantity, ...], label: str = "") -> Quantity:
     if op in REDUCTIONS:
         (a,) = args
         if label not in ("j", "i") or label not in a.axes:
-            raise QuantityError(f"{op} over {label!r} of a quantity with axes {sorted(a.axes)}; name one of its axes j, i")
+            raise QuantityError(
+                f"{op} over {label!r} of a quantity with axes {sorted(a.axes)}; name one of its axes j, i"
+            )
         if op != "sum" and vectors:
             raise QuantityError(f"{op} of a vector has no meaning; take norm first")
         return Quantity(op, args, label, a.axes - {label})
@@ -225,7 +230,9 @@ def quantity(value: Operand) -> Quantity:
 def var(name: str, axes: str = "") -> Quantity:
     """A variable with the given axes, for instance ``var("w", "jk")``."""
     if not name.isidentifier() or any(a not in AXES for a in axes):
-        raise QuantityError(f"variable {name!r} with axes {axes!r}: a name and a subset of 'jik' are needed")
+        raise QuantityError(
+            f"variable {name!r} with axes {axes!r}: a name and a subset of 'jik' are needed"
+        )
     return Quantity("var", (), name, frozenset(axes))
 
 
@@ -288,7 +295,9 @@ def from_data(data: Any) -> Quantity:
         QuantityError: the data are no quantity; the message names the offending part.
     """
     if not isinstance(data, (list, tuple)) or not data or not isinstance(data[0], str):
-        raise QuantityError(f"{data!r} is no quantity; expected a list with the operator's name first")
+        raise QuantityError(
+            f"{data!r} is no quantity; expected a list with the operator's name first"
+        )
     op, rest = data[0], list(data[1:])
     try:
         if op == "rat":

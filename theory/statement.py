@@ -57,7 +57,9 @@ class Constant:
 
     def __post_init__(self) -> None:
         if self.better not in ("smaller", "larger"):
-            raise LemmataError(f"constant {self.name}: better must be 'smaller' or 'larger', not {self.better!r}")
+            raise LemmataError(
+                f"constant {self.name}: better must be 'smaller' or 'larger', not {self.better!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,8 @@ class Part:
         touch: see `Touch`.
         vanishing: both sides vanish together at isolated instants (an output that dies at a kink); there the limit of
             their ratio decides.
-        resolution: for equalities only: the largest error bound, relative to the scale, with which it counts as checked.
+        resolution: for equalities only: the largest error bound, relative to the scale, with which it counts as
+            checked.
     """
 
     name: str
@@ -200,7 +203,9 @@ class Statement:
 
     def bindings(self, *, keep: str = "") -> dict[str, Quantity]:
         """Name -> expanded value of every constant and definition; later definitions may use earlier ones."""
-        values: dict[str, Quantity] = {c.name: quantity(c.value) for c in self.constants if c.name != keep}
+        values: dict[str, Quantity] = {
+            c.name: quantity(c.value) for c in self.constants if c.name != keep
+        }
         for d in self.definitions:
             values[d.name] = d.value.substitute(values)
         return values
@@ -213,11 +218,15 @@ class Statement:
     @property
     def text(self) -> str:
         """The conclusion in one or more lines of text."""
-        return "\n".join(relation_text(p.relation) + (f"   {p.domain.text}" if p.domain else "") for p in self.parts)
+        return "\n".join(
+            relation_text(p.relation) + (f"   {p.domain.text}" if p.domain else "")
+            for p in self.parts
+        )
 
     @property
     def latex(self) -> str:
         """The conclusion as LaTeX, one line per part."""
         return " \\\\\n".join(
-            relation_latex(p.relation) + (rf" \quad \text{{{p.domain.text}}}" if p.domain else "") for p in self.parts
+            relation_latex(p.relation) + (rf" \quad \text{{{p.domain.text}}}" if p.domain else "")
+            for p in self.parts
         )

@@ -5,8 +5,8 @@ Numbers before the integration: ``mu``, ``gap`` = min{μ X_min, min_j ‖x_∓�
 
 Events: ``t_align``, the earliest time from which on every neuron is in the cone of its sign or dead; ``t2``, the first
 time at which both classes reach max|f| = 1/4, with ``loss2``, ``a_plus``, ``a_minus`` there; ``survivors_plus`` and
-``survivors_minus``, numbers of neurons in S_± once all are aligned; ``t_grow``, the first time at which a squared norm has
-grown by the factor 1/ε, and ``rate_max`` = sup of d‖w_j‖²/dt / ‖w_j‖² up to the stated length log(1/ε)/C of the phase
+``survivors_minus``, numbers of neurons in S_± once all are aligned; ``t_grow``, the first time at which a squared norm
+has grown by the factor 1/ε, and ``rate_max`` = sup of d‖w_j‖²/dt / ‖w_j‖² up to the stated length log(1/ε)/C of the phase
 (after that length the rate does not matter).
 """
 
@@ -20,9 +20,9 @@ import numpy as np
 
 from numerics.evaluate import freeze, lane_scalar
 from numerics.extended import ScaledArray, scaled
-from numerics.supremum import compare, step_supremum
 from proofs_checks.batch import Batch, Float, Indices, StepContext
-from proofs_checks.claims.trajectory import TrajectoryClaim, uniform_nodes
+from proofs_checks.claims.trajectory import TrajectoryClaim
+from proofs_checks.sampling import suprema
 from theory.early_alignment import FINAL_PHASE, PHASE_LENGTH, T_DEFINITION
 from theory.quantity import (
     amax,
@@ -45,7 +45,9 @@ BOTH_GROWN = quantity(1) <= quantity(4) * minimum(
 )
 # activation on all points of one class and on none of the other, and the sign of v
 _in_plus = amin(maximum(_s, _negative), "i") * (quantity(1) - amax(_s * _negative, "i")) * step(_v)
-_in_minus = amin(maximum(_s, _positive), "i") * (quantity(1) - amax(_s * _positive, "i")) * step(-_v)
+_in_minus = (
+    amin(maximum(_s, _positive), "i") * (quantity(1) - amax(_s * _positive, "i")) * step(-_v)
+)
 A_PLUS, A_MINUS = (freeze(total(_v**2 * cone, "j").to_data()) for cone in (_in_plus, _in_minus))
 GROWN = quantity(1) <= var("eps") * amax(sqnorm(_w) / var("w0_sq", "j"), "j")
 _RATE, _ONE = freeze(relu(amax(var("growth", "j"), "j")).to_data()), ("rat", "1")
@@ -62,11 +64,15 @@ class EarlyAlignmentClaim(TrajectoryClaim):
         super().__init__(batch, wanted)
         self._static()
         size = batch.size
-        self.declare("t_align", "t2", "loss2", "a_plus", "a_minus", "survivors_plus", "survivors_minus")
+        self.declare(
+            "t_align", "t2", "loss2", "a_plus", "a_minus", "survivors_plus", "survivors_minus"
+        )
         self.declare("t_grow", "rate_max")
-        self.open_events = {name: np.ones(size, dtype=bool) for name in ("t_align", "t2", "t_grow", "rate_max")}
+        self.open_events = {
+            name: np.ones(size, dtype=bool) for name in ("t_align", "t2", "t_grow", "rate_max")
+        }
         self._aligned = np.zeros(size, dtype=bool)
-        self._rate = np.zeros((2, size))
+        self._rate = np.full((2, size), 1e-300)
         self._phase = self.lane_value(_PHASE)[0]
 
     # -- before the integration ---------------------------------------------------------------------------------
@@ -97,7 +103,9 @@ class EarlyAlignmentClaim(TrajectoryClaim):
             with np.errstate(divide="ignore", invalid="ignore"):
                 slow = np.where(active, np.log((1 + cos) / sin) / length, 0.0)  # log cot(φ/2)
                 escape = np.maximum(escape, slow.max(axis=1))
-                error = np.maximum(error, np.where(active, 4 * rounding / (sin * length), 0.0).max(axis=1))
+                error = np.maximum(
+                    error, np.where(active, 4 * rounding / (sin * length), 0.0).max(axis=1)
+                )
         self.numbers["gap"] = lane_scalar(gap, 8 * rounding * (np.abs(gap) + X_min + 1.0))
         self.numbers["escape"] = lane_scalar(escape, error)
         self.numbers["w0_sq"] = _neurons(np.sum(self.batch.W0**2, axis=2), self.batch)
@@ -111,7 +119,9 @@ class EarlyAlignmentClaim(TrajectoryClaim):
             return 0.0, 0.0
         value, i, k = self._worst_pair
         if abs(value) < EXACT_BELOW:
-            product = sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(X[i], X[k], strict=True))
+            product = sum(
+                Fraction(float(a)) * Fraction(float(b)) for a, b in zip(X[i], X[k], strict=True)
+            )
             exact = float(product) * y[i] * y[k] / float(norms[i] * norms[k])
             # other pairs may be as close: they lie within the rounding of the worst one
             return exact, 0.0 if exact <= 0 else 2.0**-40 * exact
@@ -195,25 +205,36 @@ class EarlyAlignmentClaim(TrajectoryClaim):
         if not rows.size:
             return
         lanes = context.lanes[rows]
-        times = uniform_nodes(context.start[rows], np.minimum(context.end[rows], self._phase[lanes]))
-        env = context.environment(rows, times)
-        top, *_ = step_supremum(compare(env.evaluate(_RATE), env.evaluate(_ONE), times.shape))
-        self._rate[0, lanes] = np.maximum(self._rate[0, lanes], np.exp(top.mid))
-        self._rate[1, lanes] = np.maximum(self._rate[1, lanes], np.exp(top.high))
+        end = np.minimum(context.end, self._phase[context.lanes])
+        found = suprema(
+            context,
+            rows,
+            context.start,
+            end,
+            (_RATE, _ONE),
+            lambda which: np.log(self._rate[0, which]),
+        )
+        for s in found:
+            self._rate[0, s.lanes] = np.maximum(self._rate[0, s.lanes], np.exp(s.top.mid))
+            self._rate[1, s.lanes] = np.maximum(self._rate[1, s.lanes], np.exp(s.top.high))
         self.open_events["rate_max"][lanes[context.end[rows] >= self._phase[lanes]]] = False
 
     def finish(self, reached: Float) -> None:
         super().finish(reached)
-        self.set("rate_max", np.arange(self.batch.size), self._rate[0], self._rate[1] - self._rate[0])
+        self.set(
+            "rate_max", np.arange(self.batch.size), self._rate[0], self._rate[1] - self._rate[0]
+        )
 
     # -- how long to wait ---------------------------------------------------------------------------------------
     def deadline(self, name: str) -> Float:
         if name != "t2":
             return super().deadline(name)
         value, _ = self.lane_value(_T2_BOUND)
-        nobody = np.minimum(self._survivors("survivors_plus"), self._survivors("survivors_minus")) == 0
-        # without survivors of both signs an aligned network never reaches t2, and without separability there is no bound
-        # on t2: such networks are followed for a while only
+        nobody = (
+            np.minimum(self._survivors("survivors_plus"), self._survivors("survivors_minus")) == 0
+        )
+        # without survivors of both signs an aligned network never reaches t2, and without separability there is no
+        # bound on t2: such networks are followed for a while only
         lost = (self._aligned & nobody) | np.isnan(value)
         return np.where(lost, self.lane_value(_WHILE)[0], 1.01 * value)
 

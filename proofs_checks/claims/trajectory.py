@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from numerics.evaluate import Environment, freeze, lane_scalar
 from numerics.supremum import compare
 from proofs_checks.batch import Batch, Float, Indices, Numbers, StepContext, per_lane
+from proofs_checks.sampling import uniform_nodes
 from theory.quantity import Relation
 
-NODES = 6  # equidistant instants per step at which quantities are sampled
 BISECTIONS = 52
 
 
 class TrajectoryClaim:
     """Numbers of a batch, known before (``numbers``) and found during (``events``) the integration.
 
-    A claim of a topic derives from this class and adds numbers and events; a user's statement that needs neither uses it
-    as it is.
+    A claim of a topic derives from this class and adds numbers and events; a user's statement that needs neither uses
+    it as it is.
 
     Attributes:
         batch: the cases. numbers: name -> number per lane; events start as NaN.
@@ -119,14 +119,8 @@ class TrajectoryClaim:
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = np.abs(at_ends[:, 1] - at_ends[:, 0]) / (stop - start)
             error = np.where(stop > start, width.max(axis=1) / slope, 0.0)
-        return which, high, np.where(np.isfinite(error), error, stop - start) + (high - low) + 2.0**-50 * high
-
-
-def uniform_nodes(start: Float, end: Float, count: int = NODES) -> Float:
-    """(L, count) equidistant instants from start to end, both included exactly."""
-    steps = np.linspace(0.0, 1.0, count)
-    times = start[:, None] + (end - start)[:, None] * steps
-    times[:, -1] = end
-    return times
-
-
+        return (
+            which,
+            high,
+            np.where(np.isfinite(error), error, stop - start) + (high - low) + 2.0**-50 * high,
+        )
