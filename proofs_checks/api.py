@@ -19,6 +19,7 @@ from proofs_checks.data import Dataset
 from proofs_checks.derivations import derivation_status, load_derivation
 from proofs_checks.measure import LANES, batches, measure_batch
 from proofs_checks.profile import profile
+from proofs_checks.registry import origin
 from proofs_checks.registry import statement as find
 from proofs_checks.report import Report, StatementReport
 from proofs_checks.verdict import Verdict
@@ -99,7 +100,9 @@ def _campaign(
             collect(members, _measure(statements, batch.cases))
     else:
         with ProcessPoolExecutor(count) as pool:
-            jobs = {pool.submit(_measure, statements, batch.cases): members for members, batch in parts}
+            jobs = {
+                pool.submit(_measure, statements, batch.cases): members for members, batch in parts
+            }
             for job in as_completed(jobs):
                 collect(jobs[job], job.result())
     return [[v for v in row if v is not None] for row in rows], seconds
@@ -110,7 +113,7 @@ def _measure(
 ) -> tuple[list[list[Verdict]], list[float]]:
     """One batch, in whatever process; the shared integration is divided evenly."""
     start = time.perf_counter()
-    (_, batch), = batches(cases, len(cases))
+    ((_, batch),) = batches(cases, len(cases))
     measured = measure_batch(statements, batch)
     own = [t.seconds for t in measured.trackers]
     rest = (time.perf_counter() - start - sum(own)) / max(len(own), 1)
@@ -149,7 +152,9 @@ def verify(
     for s, row, spent in zip(statements, found, seconds, strict=True):
         start = time.perf_counter()
         status, error = derivation_status(s)
-        rows.append(StatementReport(s, tuple(row), status, error, spent + time.perf_counter() - start))
+        rows.append(
+            StatementReport(s, tuple(row), status, error, spent + time.perf_counter() - start)
+        )
     report = Report(_version(), seed, tuple(rows), tuple(case_list))
     if out is not None:
         from proofs_checks.output import write
@@ -179,7 +184,12 @@ class ReplayReport:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {"case": self.case.hash, "identical": self.identical, "saved": self.saved, "now": self.now}
+        return {
+            "case": self.case.hash,
+            "identical": self.identical,
+            "saved": self.saved,
+            "now": self.now,
+        }
 
 
 def casefile(case: Case, verdicts_by_id: dict[str, Verdict]) -> dict[str, Any]:
@@ -188,6 +198,7 @@ def casefile(case: Case, verdicts_by_id: dict[str, Verdict]) -> dict[str, Any]:
         "format": CASEFILE,
         "lemmata": _version(),
         "case": case.to_json(),
+        "statements": {id: origin(id) for id in verdicts_by_id},
         "verdicts": {id: v.to_json() for id, v in verdicts_by_id.items()},
     }
 
@@ -201,17 +212,28 @@ def replay(path: Path | str) -> ReplayReport:
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise LemmataError(f"{path} cannot be read: {error.strerror}; give a file that `lemmata verify -o` wrote") from error
+        raise LemmataError(
+            f"{path} cannot be read: {error.strerror}; give a file that `lemmata verify -o` wrote"
+        ) from error
     except ValueError as error:
-        raise LemmataError(f"{path} is no JSON ({error}); give a file that `lemmata verify -o` wrote") from error
+        raise LemmataError(
+            f"{path} is no JSON ({error}); give a file that `lemmata verify -o` wrote"
+        ) from error
     if not isinstance(data, dict) or data.get("format") != CASEFILE:
         raise LemmataError(f"{path} is no case file; expected an object with format {CASEFILE!r}")
     saved = data.get("verdicts")
     if not isinstance(saved, dict) or not saved:
-        raise LemmataError(f"{path} has no verdicts to compare with; write it with `lemmata verify -o`")
+        raise LemmataError(
+            f"{path} has no verdicts to compare with; write it with `lemmata verify -o`"
+        )
     case = Case.from_json(data.get("case"))
-    statements = [find(id) for id in saved]
-    now = {s.id: row[0].to_json() for s, row in zip(statements, verdicts(statements, [case]), strict=True)}
+    origins = data.get("statements")
+    origins = origins if isinstance(origins, dict) else {}
+    statements = [find(str(origins.get(id, id))) for id in saved]
+    now = {
+        s.id: row[0].to_json()
+        for s, row in zip(statements, verdicts(statements, [case]), strict=True)
+    }
     # through JSON, so that both sides have the same number formats
     now = json.loads(json.dumps(now))
     return ReplayReport(case, now == saved, saved, now)

@@ -20,6 +20,8 @@ from theory.statement import Statement
 TOPICS = ("theory.early_alignment",)
 GROUP = "lemmata.statements"
 
+_origins: dict[str, str] = {}  # id -> FILE.py::NAME, for statements that came from a file
+
 
 @cache
 def all_statements() -> dict[str, Statement]:
@@ -35,7 +37,9 @@ def all_statements() -> dict[str, Statement]:
         try:
             statements = point.load()
         except Exception as error:
-            raise LemmataError(f"plugin {point.name} ({point.value}) does not load: {error}; repair or uninstall it") from error
+            raise LemmataError(
+                f"plugin {point.name} ({point.value}) does not load: {error}; repair or uninstall it"
+            ) from error
         _add(found, statements, point.value)
     return found
 
@@ -103,8 +107,16 @@ def from_file(spec: str) -> Statement:
     found = getattr(module, name, None)
     if not isinstance(found, Statement):
         names = [k for k, v in vars(module).items() if isinstance(v, Statement)]
-        raise LemmataError(f"{path_text} has no statement {name!r}; it has: {', '.join(names) or 'none'}")
+        raise LemmataError(
+            f"{path_text} has no statement {name!r}; it has: {', '.join(names) or 'none'}"
+        )
+    _origins[found.id] = spec
     return found
+
+
+def origin(id: str) -> str:
+    """What to pass to `statement` to find this statement again: its id, or ``FILE.py::NAME``."""
+    return _origins.get(id, id)
 
 
 def _unknown(id: str, known: dict[str, Statement]) -> str:
