@@ -6,23 +6,15 @@ variable does not have has length 1. Common subexpressions are evaluated once pe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from numerics.errors import NumericsError
-from numerics.extended import (
-    Float,
-    ScaledArray,
-    constant,
-    inner,
-    maximum,
-    project_out,
-    scaled,
-    spectral_norm,
-)
+from numerics.extended import Float, ScaledArray, constant, maximum, scaled
+from numerics.scaled_functions import inner, project_out, spectral_norm
 
 NDIM = 5
 AXIS = {"j": 2, "i": 3, "k": 4}
@@ -52,7 +44,9 @@ class Environment:
         derived: name -> frozen plain data over other variables, evaluated on first use.
     """
 
-    def __init__(self, variables: Mapping[str, ScaledArray], derived: Mapping[str, Key] | None = None) -> None:
+    def __init__(
+        self, variables: Mapping[str, ScaledArray], derived: Mapping[str, Key] | None = None
+    ) -> None:
         self._variables = dict(variables)
         self._derived = dict(derived or {})
         self._cache: dict[Key, ScaledArray] = {}
@@ -140,7 +134,7 @@ _FOLD = {
     "max": maximum,
     "min": _minimum,
 }
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Callable[..., ScaledArray]] = {
     "neg": ScaledArray.__neg__,
     "div": ScaledArray.__truediv__,
     "abs": ScaledArray.abs,

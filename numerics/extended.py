@@ -22,7 +22,8 @@ from numerics.errors import NumericsError
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-UNIT = 2.0**-52  # two rounding units: covers numpy's elementary functions (below one ulp) and the op itself
+# two rounding units: covers numpy's elementary functions (below one ulp) and the op itself
+UNIT = 2.0**-52
 LOG2 = float(np.log(2.0))
 UP = 1.0 + 2.0**-50  # radii are themselves rounded
 TINY = float(np.finfo(float).tiny)  # below it floats lose accuracy
@@ -66,7 +67,9 @@ class ScaledArray:
             low = np.abs(other.m) - other.r
             m = self.m / other.m
             q = _size(m)
-            r = np.where(low > 0, (self.r + q * other.r) / np.where(low > 0, low, 1.0) + UNIT * q, np.inf)
+            r = np.where(
+                low > 0, (self.r + q * other.r) / np.where(low > 0, low, 1.0) + UNIT * q, np.inf
+            )
         return _tidy(m, UP * r, self.e - other.e)
 
     def scale(self, exponent: Int) -> ScaledArray:
@@ -80,12 +83,18 @@ class ScaledArray:
 
     def relu(self) -> ScaledArray:
         """max(., 0); exact zero where the whole ball is negative."""
-        return ScaledArray(np.maximum(self.m, 0.0), np.where(self.m + self.r <= 0, 0.0, self.r), self.e)
+        return ScaledArray(
+            np.maximum(self.m, 0.0), np.where(self.m + self.r <= 0, 0.0, self.r), self.e
+        )
 
     def sign(self) -> ScaledArray:
         """-1, 0 or 1; the radius is 1 (or 2) where the ball contains 0 and is not exactly 0."""
         unsure = (self.r > 0) & (np.abs(self.m) <= self.r)
-        return ScaledArray(np.sign(self.m), np.where(unsure, 1.0 + np.abs(np.sign(self.m)), 0.0), np.zeros_like(self.e))
+        return ScaledArray(
+            np.sign(self.m),
+            np.where(unsure, 1.0 + np.abs(np.sign(self.m)), 0.0),
+            np.zeros_like(self.e),
+        )
 
     def step(self) -> ScaledArray:
         """1 where positive, else 0; the radius is 1 where the ball contains 0 and is not exactly 0."""
@@ -116,7 +125,9 @@ class ScaledArray:
         zero = (self.m == 0) & (self.r == 0)
         if exponent <= 0 or not zero.any():
             return general
-        return ScaledArray(np.where(zero, 0.0, general.m), np.where(zero, 0.0, general.r), general.e)
+        return ScaledArray(
+            np.where(zero, 0.0, general.m), np.where(zero, 0.0, general.r), general.e
+        )
 
     def log(self) -> ScaledArray:
         """Natural logarithm; -inf at exact zeros, radius inf where the ball reaches 0."""
@@ -124,7 +135,11 @@ class ScaledArray:
             value = np.log(self.m) + self.e * LOG2
             ratio = self.r / np.abs(self.m)
             r = np.where(self.m > self.r, -np.log1p(-np.minimum(ratio, 1.0)), np.inf)
-        r = np.where((self.m == 0) & (self.r == 0), 0.0, r + UNIT * (1.0 + np.abs(self.e) + np.abs(np.where(np.isfinite(value), value, 0.0))))
+        r = np.where(
+            (self.m == 0) & (self.r == 0),
+            0.0,
+            r + UNIT * (1.0 + np.abs(self.e) + np.abs(np.where(np.isfinite(value), value, 0.0))),
+        )
         return ScaledArray(value, r, np.zeros_like(self.e))
 
     def exp(self) -> ScaledArray:
@@ -149,7 +164,9 @@ class ScaledArray:
         out_r = np.where(tiny, self.r * (1 + UNIT) + UNIT * np.abs(self.m), radius)
         return ScaledArray(out_m, UP * out_r, np.where(tiny, self.e, 0))
 
-    def unary(self, f: Callable[[Float], Float], lipschitz: Callable[[Float, Float], Float]) -> ScaledArray:
+    def unary(
+        self, f: Callable[[Float], Float], lipschitz: Callable[[Float, Float], Float]
+    ) -> ScaledArray:
         """A function that is Lipschitz on the ball; ``lipschitz(x, r)`` bounds |f'| on [x - r, x + r]."""
         x, r = self.to_float()
         with np.errstate(invalid="ignore"):
@@ -160,20 +177,24 @@ class ScaledArray:
     # -- reductions ---------------------------------------------------------------------------------------------
     def sum(self, axis: int) -> ScaledArray:
         """Sum over an axis (kept, with length 1)."""
-        a = _common(self, axis)
+        a = one_exponent(self, axis)
         n = a.m.shape[axis]
         m = a.m.sum(axis=axis, keepdims=True)
-        r = np.broadcast_to(a.r, _reduced(a.m.shape, a.r)).sum(axis=axis, keepdims=True)
+        r = np.broadcast_to(a.r, radius_shape(a.m.shape, a.r)).sum(axis=axis, keepdims=True)
         size = _size(np.abs(a.m).sum(axis=axis, keepdims=True))
         return ScaledArray(m, UP * (r + n * UNIT * size), a.e)
 
     def max(self, axis: int) -> ScaledArray:
         """Maximum over an axis (kept, with length 1); the error of a maximum is at most the largest error."""
-        a = _common(self, axis)
+        a = one_exponent(self, axis)
         r = np.broadcast_to(a.r, a.m.shape)
         top = a.m.max(axis=axis, keepdims=True)
         # only entries that may attain the maximum contribute their error
-        return ScaledArray(top, _reach(top, (a.m + r).max(axis, keepdims=True), (a.m - r).max(axis, keepdims=True), r), a.e)
+        return ScaledArray(
+            top,
+            _reach(top, (a.m + r).max(axis, keepdims=True), (a.m - r).max(axis, keepdims=True), r),
+            a.e,
+        )
 
     def min(self, axis: int) -> ScaledArray:
         """Minimum over an axis (kept, with length 1)."""
@@ -198,7 +219,9 @@ class ScaledArray:
         with np.errstate(over="ignore", under="ignore"):
             shift = np.clip(self.e, -5000, 5000).astype(np.int32)
             value, radius = np.ldexp(self.m, shift), np.ldexp(self.r, shift)
-        lost = _any_last((np.abs(value) < TINY) & (self.m != 0), radius) | ((radius < TINY) & (self.r != 0))
+        lost = _any_last((np.abs(value) < TINY) & (self.m != 0), radius) | (
+            (radius < TINY) & (self.r != 0)
+        )
         return value, radius + np.where(lost, 2 * TINY, 0.0)
 
     def log_interval(self) -> tuple[Float, Float, Float]:
@@ -218,7 +241,9 @@ def scaled(m: Float, r: Float | float = 0.0, e: Int | int = 0) -> ScaledArray:
     m = np.asarray(m, dtype=np.float64)
     radius = np.asarray(r, dtype=np.float64)
     if radius.ndim not in (0, m.ndim):
-        raise NumericsError(f"radius has {radius.ndim} dimensions, the value {m.ndim}; give the same number")
+        raise NumericsError(
+            f"radius has {radius.ndim} dimensions, the value {m.ndim}; give the same number"
+        )
     exponent = np.asarray(e, dtype=np.int64)
     ones = (1,) * m.ndim
     return ScaledArray(
@@ -247,70 +272,26 @@ def _reach(top: Float, high: Float, low: Float, r: Float) -> Float:
     return np.where(exact, 0.0, UP * np.maximum(high - top, top - low) + UNIT * np.abs(top))
 
 
-def inner(a: ScaledArray, b: ScaledArray) -> ScaledArray:
-    """Inner product over the last axis."""
-    na, nb = _length(a.m), _length(b.m)
-    m = _contract(a.m, b.m)
-    r = na * b.r + nb * a.r + a.r * b.r + a.m.shape[-1] * UNIT * na * nb
-    return ScaledArray(m, UP * r, a.e + b.e)
-
-
-def project_out(a: ScaledArray, b: ScaledArray) -> ScaledArray:
-    """``a - b <a,b>/|b|^2`` over the last axis.
-
-    A projection does not enlarge errors of ``a``; an error of ``b`` turns the projector by at most
-    ``2 |db| / (|b| - |db|)``.
-    """
-    nb2 = np.sum(b.m * b.m, axis=-1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        m = a.m - b.m * (_contract_same(a.m, b.m) / nb2)
-        nb, na = np.sqrt(nb2), _length(a.m)
-        turn = np.where(nb > b.r, 2.0 * b.r / np.where(nb > b.r, nb - b.r, 1.0), np.inf)
-    r = a.r + turn * (na + a.r) + (a.m.shape[-1] + 4) * UNIT * na
-    return ScaledArray(m, UP * r, a.e + np.zeros_like(b.e))
-
-
-def spectral_norm(a: ScaledArray, rows: int) -> ScaledArray:
-    """Largest singular value of the matrix with axes ``rows`` and last; error at most the Frobenius norm of the error."""
-    c = _common(a, rows)
-    matrix = np.moveaxis(c.m, rows, -2)
-    value = np.linalg.svd(matrix, compute_uv=False)[..., :1, None]
-    m = np.moveaxis(value, -2, rows)
-    r2 = np.sum(np.broadcast_to(c.r, _reduced(c.m.shape, c.r)) ** 2, axis=rows, keepdims=True)
-    size = sum(matrix.shape[-2:])
-    return ScaledArray(m, np.sqrt(r2) * (1 + UNIT * size) + 4 * size * UNIT * m, c.e)
-
-
 # -- internals ----------------------------------------------------------------------------------------------------
 def _size(m: Float) -> Float:
     """|m|, or the Euclidean length over the last axis for vectors."""
-    return np.abs(m) if m.shape[-1] == 1 else _length(m)
+    return np.abs(m) if m.shape[-1] == 1 else length(m)
 
 
-def _length(m: Float) -> Float:
+def length(m: Float) -> Float:
+    """The Euclidean length over the last axis (kept, with length 1)."""
     return np.sqrt(np.sum(m * m, axis=-1, keepdims=True))
 
 
-def _contract_same(a: Float, b: Float) -> Float:
-    return np.sum(a * b, axis=-1, keepdims=True)
-
-
-def _contract(a: Float, b: Float) -> Float:
-    """<a, b> over the last axis; axes (j, 1, k) against (1, i, k) go through one matrix product per batch entry."""
-    if a.shape[-2] == 1 and b.shape[-3] == 1 and a.shape[-3] > 1 and b.shape[-2] > 1:
-        return np.matmul(a[..., :, 0, :], np.swapaxes(b[..., 0, :, :], -1, -2))[..., None]
-    if b.shape[-2] == 1 and a.shape[-3] == 1 and b.shape[-3] > 1 and a.shape[-2] > 1:
-        return _contract(b, a)
-    return _contract_same(a, b)
-
-
-def _reduced(shape: tuple[int, ...], r: Float) -> tuple[int, ...]:
+def radius_shape(shape: tuple[int, ...], r: Float) -> tuple[int, ...]:
     """The shape of the radius of an array of this shape."""
     return shape[:-1] + r.shape[-1:]
 
 
 def _any_last(mask: NDArray[np.bool_], like: Float) -> NDArray[np.bool_]:
-    return mask.any(axis=-1, keepdims=True) if like.shape[-1] == 1 and mask.shape[-1] > 1 else mask
+    if like.shape[-1] == 1 and mask.shape[-1] > 1:
+        return np.asarray(mask.any(axis=-1, keepdims=True))
+    return mask
 
 
 def _shift(a: ScaledArray, e: Int) -> ScaledArray:
@@ -331,20 +312,25 @@ def _align(a: ScaledArray, b: ScaledArray) -> tuple[ScaledArray, ScaledArray, In
     ea, eb = _effective(a), _effective(b)
     e = np.maximum(ea, eb)
     e = np.where(e == _NEVER, 0, e)
-    return _shift(ScaledArray(a.m, a.r, np.where(ea == _NEVER, e, a.e)), e), _shift(
-        ScaledArray(b.m, b.r, np.where(eb == _NEVER, e, b.e)), e
-    ), e
+    return (
+        _shift(ScaledArray(a.m, a.r, np.where(ea == _NEVER, e, a.e)), e),
+        _shift(ScaledArray(b.m, b.r, np.where(eb == _NEVER, e, b.e)), e),
+        e,
+    )
 
 
 _NEVER = np.int64(-(2**62))
 
 
 def _effective(a: ScaledArray) -> Int:
-    zero = np.broadcast_to((a.m == 0).all(axis=-1, keepdims=True) & (a.r == 0).all(axis=-1, keepdims=True), np.broadcast_shapes(a.m.shape[:-1] + (1,), a.e.shape))
+    zero = np.broadcast_to(
+        (a.m == 0).all(axis=-1, keepdims=True) & (a.r == 0).all(axis=-1, keepdims=True),
+        np.broadcast_shapes((*a.m.shape[:-1], 1), a.e.shape),
+    )
     return np.where(zero, _NEVER, a.e) if zero.any() else a.e
 
 
-def _common(a: ScaledArray, axis: int) -> ScaledArray:
+def one_exponent(a: ScaledArray, axis: int) -> ScaledArray:
     """The same array with one exponent along ``axis``."""
     if a.e.shape[axis] == 1:
         return a

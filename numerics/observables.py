@@ -39,9 +39,17 @@ DERIVED: dict[str, Data] = {
     "grad_sq": [
         "sum",
         "j",
-        ["add", ["mul", ["pow", _v("v"), ["rat", "2"]], ["sqnorm", _v("G")]], ["pow", ["inner", _v("G"), _v("w")], ["rat", "2"]]],
+        [
+            "add",
+            ["mul", ["pow", _v("v"), ["rat", "2"]], ["sqnorm", _v("G")]],
+            ["pow", ["inner", _v("G"), _v("w")], ["rat", "2"]],
+        ],
     ],
-    "growth": ["div", ["mul", ["rat", "2"], _v("v"), ["sum", "i", ["mul", _v("g"), _ACTIVE]]], ["sqnorm", _v("w")]],
+    "growth": [
+        "div",
+        ["mul", ["rat", "2"], _v("v"), ["sum", "i", ["mul", _v("g"), _ACTIVE]]],
+        ["sqnorm", _v("w")],
+    ],
 }
 
 # g at one point, g(f) - g(0), and l; g(0) = start * y
@@ -70,7 +78,14 @@ for _name, _factor in (("logistic2", 2), ("logistic", 1)):
         {
             "g_point": ["div", ["mul", _c, _v("y")], ["add", _ONE, ["exp", _MARGIN]]],
             # 1/(1+e^a) - 1/2 = -(e^a - 1) / (2 (e^a - 1) + 4)
-            "change": ["neg", ["div", ["mul", _c, _v("y"), _GROWN], ["add", ["mul", ["rat", "2"], _GROWN], ["rat", "4"]]]],
+            "change": [
+                "neg",
+                [
+                    "div",
+                    ["mul", _c, _v("y"), _GROWN],
+                    ["add", ["mul", ["rat", "2"], _GROWN], ["rat", "4"]],
+                ],
+            ],
             "loss_point": ["mul", _c, ["log1p", ["exp", ["neg", _MARGIN]]]],
         },
     )
@@ -97,7 +112,8 @@ def environment(
     Args:
         X: (n, d) points. y: (n,) labels. loss: name. weight: factor of the loss of one point.
         times: (L, m). W: (L, m, h, d), V: (L, m, h): states divided by ``eps * 2**exponent``.
-        mask: (L, h, n) activations during the step. exponent: (L, h). radius: (L, h), error of (w_j, v_j) in the units of W.
+        mask: (L, h, n) activations during the step. exponent: (L, h).
+        radius: (L, h), error of (w_j, v_j) in the units of W.
         eps_mantissa, eps_exponent: (L,), the scale of the initialisation.
         numbers: further variables with axes (lane, node, j, i, k).
     """
@@ -123,4 +139,6 @@ def environment(
         "d": constant(float(X.shape[1]), NDIM),
         "h": constant(float(W.shape[2]), NDIM),
     }
-    return Environment({**variables, **numbers}, derived={k: freeze(v) for k, v in {**DERIVED, **by_loss}.items()})
+    return Environment(
+        {**variables, **numbers}, derived={k: freeze(v) for k, v in {**DERIVED, **by_loss}.items()}
+    )

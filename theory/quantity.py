@@ -27,8 +27,8 @@ AXES = ("j", "i", "k")
 
 # element by element
 UNARY = frozenset(
-    ("neg", "abs", "sqrt", "exp", "expm1", "log", "log1p")
-    + ("tanh", "cos", "acos", "sign", "relu", "step")
+    {"neg", "abs", "sqrt", "exp", "expm1", "log", "log1p"}
+    | {"tanh", "cos", "acos", "sign", "relu", "step"}
 )
 VARIADIC = frozenset({"add", "mul", "max", "min"})
 REDUCTIONS = frozenset({"sum", "amax", "amin"})

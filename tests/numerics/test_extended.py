@@ -10,23 +10,32 @@ from flint import arb, ctx, fmpq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numerics.extended import ScaledArray, constant, inner, maximum, project_out, scaled, spectral_norm
+from numerics.extended import ScaledArray, constant, maximum, scaled
+from numerics.scaled_functions import inner, project_out, spectral_norm
 
 MANTISSAS = st.one_of(
     st.sampled_from([0.0, 1.0, -1.0, 0.5, 3.0]),
-    st.floats(-8, 8, allow_nan=False, allow_subnormal=False).filter(lambda v: v == 0 or abs(v) > 1e-12),
+    st.floats(-8, 8, allow_nan=False, allow_subnormal=False).filter(
+        lambda v: v == 0 or abs(v) > 1e-12
+    ),
 )
 EXPONENTS = st.one_of(st.integers(-3, 3), st.integers(-3000, 3000))
 
 
 @st.composite
-def balls(draw: st.DrawFn, *, exponents: st.SearchStrategy[int] = EXPONENTS) -> tuple[ScaledArray, Fraction]:
+def balls(
+    draw: st.DrawFn, *, exponents: st.SearchStrategy[int] = EXPONENTS
+) -> tuple[ScaledArray, Fraction]:
     """A number with a radius, and a true value inside it."""
     m, e = draw(MANTISSAS), draw(exponents)
     r = draw(st.sampled_from([0.0, 2.0**-50, 2.0**-20, 2.0**-3])) * max(abs(m), 2.0**-10)
-    where = draw(st.sampled_from([Fraction(-1), Fraction(-1, 2), Fraction(0), Fraction(1, 3), Fraction(1)]))
+    where = draw(
+        st.sampled_from([Fraction(-1), Fraction(-1, 2), Fraction(0), Fraction(1, 3), Fraction(1)])
+    )
     truth = (Fraction(m) + where * Fraction(r)) * Fraction(2) ** e
-    return scaled(np.full((1, 1, 1, 1, 1), m), np.full((1, 1, 1, 1, 1), r), np.full((1, 1, 1, 1, 1), e)), truth
+    return scaled(
+        np.full((1, 1, 1, 1, 1), m), np.full((1, 1, 1, 1, 1), r), np.full((1, 1, 1, 1, 1), e)
+    ), truth
 
 
 def contains(a: ScaledArray, truth: arb) -> bool:
@@ -44,7 +53,9 @@ def ball(value: Fraction) -> arb:
 
 
 @given(balls(), balls())
-def test_field_operations_contain_the_truth(a: tuple[ScaledArray, Fraction], b: tuple[ScaledArray, Fraction]) -> None:
+def test_field_operations_contain_the_truth(
+    a: tuple[ScaledArray, Fraction], b: tuple[ScaledArray, Fraction]
+) -> None:
     (x, u), (y, w) = a, b
     assert contains(x + y, ball(u + w))
     assert contains(x - y, ball(u - w))
@@ -110,7 +121,10 @@ def test_vector_operations_contain_perturbed_vectors(seed: int, d: int) -> None:
     truth = ta - tb * (ta * tb).sum(-1, keepdims=True) / (tb**2).sum(-1, keepdims=True)
     assert (np.linalg.norm(p.m - truth, axis=-1, keepdims=True) <= p.r + slack).all()
     s = spectral_norm(A, 2)
-    assert abs(s.m.item() - np.linalg.svd(ta[0, 0, :, 0, :], compute_uv=False)[0]) <= s.r.item() + slack
+    assert (
+        abs(s.m.item() - np.linalg.svd(ta[0, 0, :, 0, :], compute_uv=False)[0])
+        <= s.r.item() + slack
+    )
 
 
 def test_sum_over_neurons_of_very_different_scales() -> None:
@@ -123,6 +137,8 @@ def test_sum_over_neurons_of_very_different_scales() -> None:
 
 
 def test_maximum_counts_only_errors_that_matter() -> None:
-    a = scaled(np.array([5.0, 1.0]).reshape(1, 1, 2, 1, 1), np.array([1e-9, 0.5]).reshape(1, 1, 2, 1, 1))
+    a = scaled(
+        np.array([5.0, 1.0]).reshape(1, 1, 2, 1, 1), np.array([1e-9, 0.5]).reshape(1, 1, 2, 1, 1)
+    )
     assert a.max(2).r.item() == pytest.approx(1e-9)
     assert constant(2.0, 5).max(2).m.item() == 2.0
