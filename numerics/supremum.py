@@ -126,7 +126,9 @@ def _between_nodes(scores: Scores) -> Float:
     top = mid.max(axis=1, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
     with np.errstate(over="ignore"):
-        q, below, above = (np.exp(s - top) for s in (mid, scores.low, scores.high))
+        q, below, above = (
+            np.exp(np.minimum(s - top, 600.0)) for s in (mid, scores.low, scores.high)
+        )
     bend = np.abs(q[:, :-2] - 2.0 * q[:, 1:-1] + q[:, 2:])
     left = np.concatenate([bend[:, :1], bend], axis=1)
     right = np.concatenate([bend, bend[:, -1:]], axis=1)

@@ -32,6 +32,7 @@ from tests.quality.witness import flow, frozen, outputs
 from theory import derivations_early_alignment as derivations
 from theory import early_alignment as ea
 from theory.derivation import Derivation, StepError
+from theory.errors import LemmataError
 from theory.statement import Statement
 
 MARGIN = 1e-3  # a witness fails by more than that, far beyond what either computation can err
@@ -144,9 +145,18 @@ def test_alignment_after_t2_is_named() -> None:
     assert verdict.reason.startswith("hypothesis aligned before t2 fails: t_align ≤ t2")
 
 
+def test_a_neuron_without_direction_is_refused_before_any_statement() -> None:
+    """The hypothesis "non-zero start" of A2 can fail only on a case that cannot be made."""
+    with pytest.raises(LemmataError, match="the neuron has no direction; drop it"):
+        OPPOSITE.replace(
+            W0=np.vstack([OPPOSITE.W0[:1], np.zeros((1, OPPOSITE.W0.shape[1]))]), signs=[1, 1]
+        )
+
+
 def test_every_hypothesis_of_every_statement_is_tested() -> None:
     tested = {(name, s.id) for name, statements, *_ in FAILING for s in statements}
     tested |= {("aligned before t2", s.id) for s in (A4, A4_SHARP)}
+    tested |= {("non-zero start", ea.DIRECTION_BOUND.id)}
     assert tested == {(h.name, s.id) for s in ea.STATEMENTS for h in s.hypotheses}
 
 

@@ -224,10 +224,12 @@ def test_normal_form_keeps_the_value(e: sympy.Expr, seed: int) -> None:
     instance = SETTING.free_instance(random.Random(seed))
     relation = Rel(e, "=", normal(e))
     try:
-        for where in SETTING.assignments(relation, instance):
-            assert instance.compare(relation, where) is True
+        found = [instance.compare(relation, w) for w in SETTING.assignments(relation, instance)]
     except Undetermined:
-        pass
+        return
+    # a power of a ball that contains zero may be too close to tell; a false equality is never that
+    assert False not in found
+    assert True in found
 
 
 def test_is_zero() -> None:
