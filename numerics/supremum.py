@@ -78,11 +78,33 @@ def _score(a: Float, ea: Float, b: Float, eb: Float, zero: float) -> Float:
     return np.where(np.isnan(a) | np.isnan(b), np.nan, np.where((a == 0) & (b == 0), zero, out))
 
 
+def compare_equal(
+    lhs: ScaledArray, rhs: ScaledArray, shape: tuple[int, ...], resolution: float
+) -> Scores:
+    """Score ``lhs == rhs`` at every node of every lane.
+
+    The score is log(|lhs - rhs| / (resolution * scale)), scale being the larger side. The difference is compared with
+    its error bound first: beyond it the equality fails (``low`` above 0); within it the equality is confirmed when the
+    bound itself is below the resolution (``high`` below 0), and undecided otherwise.
+    """
+    full = (*shape, 1, 1, 1)
+    gap, error, ge = _flat(lhs - rhs, full)
+    (lm, _, le), (rm, _, re) = _flat(lhs, full), _flat(rhs, full)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.maximum(np.log(np.abs(lm)) + le, np.log(np.abs(rm)) + re) + np.log(resolution)
+        size, bound = np.log(np.abs(gap)) + ge, np.log(error) + ge
+        mid = np.where(gap == 0, -np.inf, size - scale)
+        fails = np.abs(gap) > error
+        low = np.where(fails, np.maximum(size - bound, 2.0**-40), -np.inf)
+        high = np.where(fails, np.inf, np.where(error == 0, -np.inf, bound - scale))
+    return Scores(mid, low, high)
+
+
 def limit_at_zeros(scores: Scores) -> Scores:
     """Replace the score at an end of the step at which both sides vanish by its limit from inside.
 
-    An output dies at a kink: both sides of ``lhs <= C |f|`` reach 0 there, their ratio has a limit, and an error bound of
-    any size straddles. The ratio is analytic inside the step; its value at the end is extrapolated from the three nodes
+    An output dies at a kink: both sides of ``lhs <= C |f|`` reach 0 there, their ratio has a limit, and an error bound
+    of any size straddles. The ratio is analytic inside the step; its value at the end is extrapolated from the three nodes
     next to it, with twice their second difference as its error. Elsewhere, or with fewer nodes, nothing is replaced.
     """
     if scores.zero is None or not scores.zero.any() or scores.mid.shape[1] < 6:

@@ -15,6 +15,7 @@ from proofs_checks.batch import Float, StepContext
 from proofs_checks.claims.trajectory import TrajectoryClaim
 from proofs_checks.sampling import Sides, log_values, suprema
 from proofs_checks.verdict import Status
+from theory.errors import LemmataError
 from theory.quantity import Relation
 from theory.statement import Part, Statement
 
@@ -80,6 +81,10 @@ class PartTracker:
     """One part of a conclusion: its relation on its domain, or once at the end where it has no domain."""
 
     def __init__(self, statement: Statement, part: Part, claim: TrajectoryClaim) -> None:
+        if part.resolution is not None and part.domain is None:
+            raise LemmataError(
+                f"{statement.id}, part {part.name!r}: an equality is checked along time; give a domain"
+            )
         self.part = part
         self.claim = claim
         self.relation: Relation = statement.expand(part.relation)
@@ -151,6 +156,7 @@ class PartTracker:
             lambda lanes: into.mid[lanes],
             strict=self.strict,
             vanishing=self.part.vanishing,
+            resolution=self.part.resolution,
         )
         for s in found:
             into.update(s.lanes, s.top, s.at, (s.log_lhs, s.log_rhs))

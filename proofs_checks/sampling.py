@@ -9,7 +9,13 @@ import numpy as np
 
 from numerics.evaluate import Key
 from numerics.extended import ScaledArray
-from numerics.supremum import Scores, compare, limit_at_zeros, step_supremum
+from numerics.supremum import (
+    Scores,
+    compare,
+    compare_equal,
+    limit_at_zeros,
+    step_supremum,
+)
 from proofs_checks.batch import Float, Indices, StepContext
 
 NODES = (
@@ -47,12 +53,14 @@ def suprema(
     *,
     strict: bool = False,
     vanishing: bool = False,
+    resolution: float | None = None,
 ) -> Iterator[Supremum]:
     """The suprema of ``lhs <= rhs`` between ``low`` and ``high``, (len of the step's lanes,), for some rows.
 
     Args:
         running: the supremum so far of given lanes; where nothing can exceed it, coarse samples will do.
         strict: the relation is ``<``. vanishing: see `numerics.supremum.limit_at_zeros`.
+        resolution: the relation is an equality, checked with this resolution.
     """
     for nodes in NODES:
         if not rows.size:
@@ -60,6 +68,9 @@ def suprema(
         times = uniform_nodes(low[rows], high[rows], nodes)
         env = context.environment(rows, times)
         lhs, rhs = env.evaluate(sides[0]), env.evaluate(sides[1])
+        if resolution is not None:
+            yield _equality(context.lanes[rows], times, lhs, rhs, resolution)
+            return
         scores = compare(lhs, rhs, times.shape, strict=strict)
         top, where, missed = step_supremum(limit_at_zeros(scores) if vanishing else scores)
         lanes, pick = context.lanes[rows], (np.arange(rows.size), where)
@@ -68,6 +79,17 @@ def suprema(
         logs = [log_values(a, times.shape)[pick][done] for a in (lhs, rhs)]
         yield Supremum(lanes[done], top.take(done), times[pick][done], *logs)
         rows = rows[coarse]
+
+
+def _equality(
+    lanes: Indices, times: Float, lhs: ScaledArray, rhs: ScaledArray, resolution: float
+) -> Supremum:
+    """The worst node; a difference beyond its error anywhere is a violation, so more nodes cannot mend it."""
+    scores = compare_equal(lhs, rhs, times.shape, resolution)
+    pick = np.arange(lanes.size), np.argmax(scores.mid, axis=1)
+    top = Scores(scores.mid[pick], scores.low.max(axis=1), scores.high.max(axis=1))
+    logs = (log_values(a.abs(), times.shape)[pick] for a in (lhs, rhs))
+    return Supremum(lanes, top, times[pick], *logs)
 
 
 def log_values(a: ScaledArray, shape: tuple[int, ...]) -> Float:

@@ -15,8 +15,9 @@ from proofs_checks.batch import Float, StepContext
 from proofs_checks.claims.trajectory import TrajectoryClaim
 from proofs_checks.parts import Outcome, PartTracker
 from proofs_checks.verdict import Evidence, Rigor, Status, Verdict, decimal
+from theory.errors import LemmataError
 from theory.printing import relation_text
-from theory.statement import Hypothesis, Statement
+from theory.statement import Hypothesis, Kind, Statement
 
 Bools = NDArray[np.bool_]
 
@@ -31,6 +32,11 @@ class Tracker:
     """
 
     def __init__(self, statement: Statement, claim: TrajectoryClaim) -> None:
+        if statement.kind is Kind.PROBABILITY:
+            raise LemmataError(
+                f"{statement.id} is a probability statement, which single trajectories cannot check; "
+                "state what happens on one case, or sample with a claim of your own"
+            )
         self.statement = statement
         self.claim = claim
         self.seconds = 0.0
@@ -46,7 +52,8 @@ class Tracker:
             ends.append(freeze(statement.expand(statement.horizon).to_data()))
         self._ends = ends
         self._waits = self._events_in(
-            *(q for p in statement.parts if p.domain for q in (p.domain.start, p.domain.end)), statement.horizon
+            *(q for p in statement.parts if p.domain for q in (p.domain.start, p.domain.end)),
+            statement.horizon,
         )
         self.last = self.needed()
 
@@ -85,17 +92,21 @@ class Tracker:
             strict = relation.op == "<"
             with np.errstate(all="ignore"):
                 env = self.claim.environment
-                sides = [env.evaluate(q.to_data()) for q in (relation.lhs, relation.rhs)]
-                scores = compare(*sides, (self.size, 1), strict=strict)
+                lhs, rhs = (env.evaluate(q.to_data()) for q in (relation.lhs, relation.rhs))
+                scores = compare(lhs, rhs, (self.size, 1), strict=strict)
             low, high = scores.low[:, 0], scores.high[:, 0]
             met = high < 0 if strict else high <= 0
             fails = low >= 0 if strict else low > 0
             for lane in np.flatnonzero(self.active):
-                left, right = (_shown(a, int(lane)) for a in sides)
+                left, right = (_shown(a, int(lane)) for a in (lhs, rhs))
                 if met[lane]:
-                    self.margins[lane].append(f"{hypothesis.name}: {left} {'<' if strict else '≤'} {right}")
+                    self.margins[lane].append(
+                        f"{hypothesis.name}: {left} {'<' if strict else '≤'} {right}"
+                    )
                 elif fails[lane]:
-                    remedy = hypothesis.remedy.replace("{worst}", self.claim.explain(hypothesis.name, int(lane)))
+                    remedy = hypothesis.remedy.replace(
+                        "{worst}", self.claim.explain(hypothesis.name, int(lane))
+                    )
                     self._settle(
                         int(lane),
                         Status.VACUOUS,
@@ -122,7 +133,9 @@ class Tracker:
         if waiting.any():
             limit = np.full(self.size, np.inf)
             for name in self._waits:
-                limit = np.minimum(limit, np.where(self.claim.known(name), np.inf, self.claim.deadline(name)))
+                limit = np.minimum(
+                    limit, np.where(self.claim.known(name), np.inf, self.claim.deadline(name))
+                )
             until = np.where(waiting, np.maximum(until, limit), until)
         return np.where(self.active, until, -np.inf)
 
@@ -151,7 +164,9 @@ class Tracker:
         self._decide(eventual)
         for part in self.parts:
             part.score_once(self.active)
-        return [self._verdict(lane, float(reached[lane]), stopped[lane]) for lane in range(self.size)]
+        return [
+            self._verdict(lane, float(reached[lane]), stopped[lane]) for lane in range(self.size)
+        ]
 
     def _verdict(self, lane: int, reached: float, stopped: str) -> Verdict:
         case = self.claim.batch.cases[lane].hash
@@ -161,7 +176,11 @@ class Tracker:
         outcomes = [p.outcome(lane, self.last) for p in self.parts]
         chosen = max(outcomes, key=lambda o: (o.rank, o.mid))
         # a domain that was never reached has no span
-        spans = [o.horizon for o in outcomes if o.horizon is not None and all(map(math.isfinite, o.horizon))]
+        spans = [
+            o.horizon
+            for o in outcomes
+            if o.horizon is not None and all(map(math.isfinite, o.horizon))
+        ]
         tightness = math.exp(chosen.mid) if chosen.mid < 709 else math.inf
         evidence = Evidence(chosen.mid, chosen.low, chosen.high)
         return Verdict(
@@ -174,7 +193,9 @@ class Tracker:
             error=evidence.error * (tightness if tightness > 0 else 1.0),
             log_lhs=chosen.log_lhs,
             log_rhs=chosen.log_rhs,
-            horizon=(min(s[0] for s in spans), max(s[1] for s in spans)) if spans else (0.0, reached),
+            horizon=(min(s[0] for s in spans), max(s[1] for s in spans))
+            if spans
+            else (0.0, reached),
             domain_covered=all(o.covered for o in outcomes),
             part=chosen.name,
             at=None if math.isnan(chosen.at) else chosen.at,
@@ -192,7 +213,9 @@ class Tracker:
         if stopped:
             return stopped
         if not chosen.complete:
-            return f"{chosen.name}: the trajectory ends before the domain does; use a longer horizon"
+            return (
+                f"{chosen.name}: the trajectory ends before the domain does; use a longer horizon"
+            )
         return f"{chosen.name}: the error bound straddles the relation; use a smaller rtol or a shorter horizon"
 
 

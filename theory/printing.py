@@ -37,12 +37,13 @@ def latex(q: Quantity) -> str:
 
 def relation_text(r: Relation) -> str:
     """``lhs ≤ rhs`` as text."""
-    return f"{text(r.lhs)} {'≤' if r.op == '<=' else r.op} {text(r.rhs)}"
+    op = {"<=": "≤", "==": "="}.get(r.op, r.op)
+    return f"{text(r.lhs)} {op} {text(r.rhs)}"
 
 
 def relation_latex(r: Relation) -> str:
     """``lhs \\le rhs`` as LaTeX."""
-    op = r"\le" if r.op == "<=" else r.op
+    op = {"<=": r"\le", "==": "="}.get(r.op, r.op)
     return f"{latex(r.lhs)} {op} {latex(r.rhs)}"
 
 

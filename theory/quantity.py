@@ -146,15 +146,15 @@ Operand: TypeAlias = Quantity | int | Fraction
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """``lhs <= rhs`` or ``lhs < rhs`` between two quantities without free axes."""
+    """``lhs <= rhs``, ``lhs < rhs`` or ``lhs == rhs`` between two quantities without free axes."""
 
     lhs: Quantity
     op: str
     rhs: Quantity
 
     def __post_init__(self) -> None:
-        if self.op not in ("<=", "<"):
-            raise QuantityError(f"relation {self.op!r} is unknown; use '<=' or '<'")
+        if self.op not in ("<=", "<", "=="):
+            raise QuantityError(f"relation {self.op!r} is unknown; use '<=', '<' or '=='")
         for side in (self.lhs, self.rhs):
             if side.axes:
                 raise QuantityError(
@@ -261,6 +261,11 @@ def maximum(*args: Operand) -> Quantity:
 def minimum(*args: Operand) -> Quantity:
     """The smallest of its arguments, element by element."""
     return _node("min", tuple(map(quantity, args)))
+
+
+def equals(a: Operand, b: Operand) -> Relation:
+    """The relation ``a == b``; the operator ``==`` compares expressions, not values."""
+    return Relation(quantity(a), "==", quantity(b))
 
 
 def inner(a: Quantity, b: Quantity) -> Quantity:

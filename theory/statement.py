@@ -132,6 +132,12 @@ class Part:
     vanishing: bool = False
     resolution: float | None = None
 
+    def __post_init__(self) -> None:
+        if (self.relation.op == "==") != (self.resolution is not None):
+            raise LemmataError(
+                f"part {self.name!r}: an equality, and only an equality, declares the resolution it is checked with"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

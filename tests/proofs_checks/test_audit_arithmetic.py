@@ -187,7 +187,8 @@ def test_slopes_hold_every_difference_quotient(data, x_side, y_side, u, u2, v):
             {n: theory_side(s) for n, s in box.items()}, ("x", "y")
         )
         ours = kernel(data, {n: kernel_side(s) for n, s in box.items()}, "x")
-        assert value.defined == (ours is not None)
+        # the kernel may refuse more (a slope of x**0 at 0), never less
+        assert value.defined or ours is None
         assume(ours is not None)
         if "cos" not in str(data):  # a wide ball's cosine is rounded outward in either order
             assert as_pair(value) == ours[0] and as_pair(slope) == ours[1]
