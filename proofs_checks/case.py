@@ -21,15 +21,18 @@ Float = NDArray[np.float64]
 FORMAT = "lemmata-case/1"
 LOSSES = ("exponential", "logistic2", "logistic", "squared")
 REDUCTIONS = ("sum", "mean", "half-mean")
-SMALLEST, LARGEST = 1e-140, 1e140  # lengths of points and directions; their products fit into float64
+SMALLEST, LARGEST = (
+    1e-140,
+    1e140,
+)  # lengths of points and directions; their products fit into float64
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
     """One network on one data set, ready to be trained by gradient flow.
 
-    The start is w_j(0) = ε w_{j0} and v_j(0) = ε s_j ‖w_{j0}‖ with signs s_j, or ε v0_j where ``v0`` is given. The scale
-    is ε = exp(``log_eps``), exactly, so that scales far below the smallest float are possible.
+    The start is w_j(0) = ε w_{j0} and v_j(0) = ε s_j ‖w_{j0}‖ with signs s_j, or ε v0_j where ``v0`` is given. The
+    scale is ε = exp(``log_eps``), exactly, so that scales far below the smallest float are possible.
 
     Attributes:
         X: (n, d) points. y: (n,) labels, ±1 (real targets with the squared loss).
@@ -79,30 +82,38 @@ class Case:
         """
         points, labels, directions = _array("X", X, 2), _array("y", y, 1), _array("W0", W0, 2)
         if labels.shape[0] != points.shape[0]:
-            raise LemmataError(f"X has {points.shape[0]} points and y {labels.shape[0]} labels; give one label per point")
+            raise LemmataError(
+                f"X has {points.shape[0]} points and y {labels.shape[0]} labels; give one label per point"
+            )
         if directions.shape[1] != points.shape[1]:
-            raise LemmataError(f"W0 has {directions.shape[1]} columns and X {points.shape[1]}; they must agree")
+            raise LemmataError(
+                f"W0 has {directions.shape[1]} columns and X {points.shape[1]}; they must agree"
+            )
         if loss not in LOSSES:
             raise LemmataError(f"unknown loss {loss!r}; use one of {', '.join(LOSSES)}")
         if reduction not in REDUCTIONS:
-            raise LemmataError(f"unknown reduction {reduction!r}; use one of {', '.join(REDUCTIONS)}")
+            raise LemmataError(
+                f"unknown reduction {reduction!r}; use one of {', '.join(REDUCTIONS)}"
+            )
         if loss != "squared" and not np.isin(labels, (-1.0, 1.0)).all():
             bad = int(np.flatnonzero(~np.isin(labels, (-1.0, 1.0)))[0])
-            raise LemmataError(f"label {labels[bad]!r} of point {bad} is not ±1; map the two classes to -1 and 1")
+            raise LemmataError(
+                f"label {labels[bad]!r} of point {bad} is not ±1; map the two classes to -1 and 1"
+            )
         if not _lengths("X", points).any():
             raise LemmataError("all points are zero: nothing would move; give data")
         norms = _lengths("W0", directions)
         if (norms == 0).any():
-            raise LemmataError(f"row {int(np.flatnonzero(norms == 0)[0])} of W0 is zero: the neuron has no direction; drop it")
-        if (signs is None) == (v0 is None):
-            raise LemmataError("give either signs (balanced start) or v0 (explicit outer weights)")
+            raise LemmataError(
+                f"row {int(np.flatnonzero(norms == 0)[0])} of W0 is zero: the neuron has no direction; drop it"
+            )
         h = directions.shape[0]
-        if signs is not None:
+        if signs is not None and v0 is None:
             s = _array("signs", signs, 1)
             if s.shape != (h,) or not np.isin(s, (-1.0, 1.0)).all():
                 raise LemmataError(f"signs must be {h} numbers ±1")
             outer, balanced = s * norms, True
-        else:
+        elif v0 is not None and signs is None:
             outer = _array("v0", v0, 1)
             if outer.shape != (h,):
                 raise LemmataError(f"v0 must have {h} entries, not {outer.shape[0]}")
@@ -110,10 +121,14 @@ class Case:
                 Fraction(float(b)) ** 2 == sum(Fraction(float(c)) ** 2 for c in row)
                 for b, row in zip(outer, directions, strict=True)
             )
+        else:
+            raise LemmataError("give either signs (balanced start) or v0 (explicit outer weights)")
         log_eps = _scale(eps, log10_eps)
         for a in (points, labels, directions, outer):
             a.setflags(write=False)
-        return cls(points, labels, loss, reduction, directions, outer, log_eps, balanced, name, seed)
+        return cls(
+            points, labels, loss, reduction, directions, outer, log_eps, balanced, name, seed
+        )
 
     # -- numbers ------------------------------------------------------------------------------------------------
     @property
@@ -146,12 +161,23 @@ class Case:
         log_eps = self.log_eps
         if "eps" in changes or "log10_eps" in changes:
             log_eps = _scale(changes.pop("eps", None), changes.pop("log10_eps", None))
-        keep = {"signs": np.sign(self.v0)} if self.balanced and "v0" not in changes else {"v0": self.v0}
+        keep = (
+            {"signs": np.sign(self.v0)}
+            if self.balanced and "v0" not in changes
+            else {"v0": self.v0}
+        )
         if "signs" in changes:
             keep = {}
         base: dict[str, Any] = {
-            "X": self.X, "y": self.y, "W0": self.W0, "loss": self.loss, "reduction": self.reduction,
-            "name": self.name, "seed": self.seed, **keep, **changes,
+            "X": self.X,
+            "y": self.y,
+            "W0": self.W0,
+            "loss": self.loss,
+            "reduction": self.reduction,
+            "name": self.name,
+            "seed": self.seed,
+            **keep,
+            **changes,
         }
         X, y = base.pop("X"), base.pop("y")
         new = Case.create(X, y, eps=1.0, **base)
@@ -207,11 +233,17 @@ class Case:
         except LemmataError:
             raise
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise LemmataError(f"malformed case: {type(error).__name__}: {error}; write it with Case.to_json") from error
+            raise LemmataError(
+                f"malformed case: {type(error).__name__}: {error}; write it with Case.to_json"
+            ) from error
         if not math.isfinite(log_eps):
-            raise LemmataError(f"log_eps is {log_eps!r}, which is not finite; write the case with Case.to_json")
+            raise LemmataError(
+                f"log_eps is {log_eps!r}, which is not finite; write the case with Case.to_json"
+            )
         if not np.array_equal(case.v0, np.asarray(v0)):
-            raise LemmataError("v0 does not equal ±‖w_j0‖ although the case says that it is balanced")
+            raise LemmataError(
+                "v0 does not equal ±‖w_j0‖ although the case says that it is balanced"
+            )
         return replace(case, log_eps=log_eps)
 
     def group(self) -> tuple[Any, ...]:
@@ -230,7 +262,9 @@ def _array(name: str, value: ArrayLike, ndim: int) -> Float:
         raise LemmataError(f"{name} is empty (shape {a.shape}); give at least one entry")
     if not np.isfinite(a).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
-        raise LemmataError(f"{name}{list(where)} is {a[where]}; remove or replace non-finite values")
+        raise LemmataError(
+            f"{name}{list(where)} is {a[where]}; remove or replace non-finite values"
+        )
     return a
 
 
@@ -243,7 +277,8 @@ def _lengths(name: str, rows: Float) -> Float:
     if bad.any():
         where = int(np.flatnonzero(bad)[0])
         raise LemmataError(
-            f"row {where} of {name} has length {lengths[where]:.3g}, outside ({SMALLEST:g}, {LARGEST:g}); rescale the rows"
+            f"row {where} of {name} has length {lengths[where]:.3g}, outside ({SMALLEST:g}, {LARGEST:g}); "
+            "rescale the rows"
         )
     norms: Float = np.linalg.norm(rows, axis=1)
     return norms
@@ -255,7 +290,9 @@ def _scale(eps: float | None, log10_eps: float | None) -> float:
         raise LemmataError("give either eps or log10_eps")
     if eps is not None:
         if not (isinstance(eps, (int, float)) and math.isfinite(eps) and eps > 0):
-            raise LemmataError(f"eps = {eps!r}: the scale of the initialisation must be a positive number")
+            raise LemmataError(
+                f"eps = {eps!r}: the scale of the initialisation must be a positive number"
+            )
         return math.log(eps)
     if log10_eps is None or not math.isfinite(log10_eps):
         raise LemmataError(f"log10_eps = {log10_eps!r} is not a finite number")

@@ -28,7 +28,9 @@ DEFAULT_CASES = 384  # 64 initialisations × 3 data sets × both losses
 DATA_CASES = 128  # 64 initialisations × both losses on the user's data
 
 
-def orthogonally_separable(*, n: int, d: int, seed: int, spread: float = 1.0) -> tuple[Float, Float]:
+def orthogonally_separable(
+    *, n: int, d: int, seed: int, spread: float = 1.0
+) -> tuple[Float, Float]:
     """Points with μ > 0: x_i = y_i z_i with z_i in the positive orthant, ‖z_i‖ in [1/2, 1].
 
     Args:
@@ -39,7 +41,9 @@ def orthogonally_separable(*, n: int, d: int, seed: int, spread: float = 1.0) ->
         X (n, d) and y (n,) with alternating labels.
     """
     if n < 2 or d < 1 or not 0 < spread <= 1:
-        raise LemmataError(f"n = {n}, d = {d}, spread = {spread}: need n >= 2, d >= 1 and 0 < spread <= 1")
+        raise LemmataError(
+            f"n = {n}, d = {d}, spread = {spread}: need n >= 2, d >= 1 and 0 < spread <= 1"
+        )
     rng = np.random.default_rng([seed, n, d])
     z = (1.0 - spread) + spread * np.abs(rng.standard_normal((n, d)))
     z *= (rng.uniform(0.5, 1.0, n) / np.linalg.norm(z, axis=1))[:, None]
@@ -67,7 +71,9 @@ def alignment_scale(case: Case, *, slack: float = 1.2) -> Case:
     if not mu[0] > 0:
         raise LemmataError(f"no alignment time: {claim.explain('', 0)}; use data with mu > 0")
     t_c, _ = claim.lane_value(names["t_c"].to_data())
-    rate, _ = claim.lane_value(ALIGNMENT_TIME.expand(T_DEFINITION.value.args[1]).to_data())  # c_T n X_max
+    rate, _ = claim.lane_value(
+        ALIGNMENT_TIME.expand(T_DEFINITION.value.args[1]).to_data()
+    )  # c_T n X_max
     log_eps = -slack * float(t_c[0] * rate[0]) - 0.5 * math.log(case.h)
     return case.replace(log10_eps=min(log_eps, case.log_eps) / math.log(10.0))
 
@@ -84,13 +90,14 @@ def on(
 ) -> list[Case]:
     """``count`` cases on one data set: initialisations in turn with every loss.
 
-    The window T of the norm bound is log(1/(√h ε)) / (4 n X_max); log(1/(√h ε)) is drawn uniformly from [1/4, 8] and the
-    initial directions are scaled so that ε ≤ 1/(4 √h X_max W_max²) holds with a factor drawn from [1, 100]. Where the data
-    are μ-orthogonally separable, every second initialisation has instead the scale at which alignment is decidable.
+    The window T of the norm bound is log(1/(√h ε)) / (4 n X_max); log(1/(√h ε)) is drawn uniformly from [1/4, 8] and
+    the initial directions are scaled so that ε ≤ 1/(4 √h X_max W_max²) holds with a factor drawn from [1, 100]. Where
+    the data are μ-orthogonally separable, every second initialisation has instead the scale at which alignment is
+    decidable.
 
     Where they are not, solutions with σ'(0) = 0 may end in finite time because kinks face each other (sliding). In the
-    early phase the neurons move as they do for ε → 0, each by itself; a trial run finds how long each exists, networks are
-    put together from neurons that exist long enough, and ε is enlarged where there are not enough of them.
+    early phase the neurons move as they do for ε → 0, each by itself; a trial run finds how long each exists, networks
+    are put together from neurons that exist long enough, and ε is enlarged where there are not enough of them.
     """
     if count < 1 or h < 1:
         raise LemmataError(f"count = {count}, h = {h}: both must be at least 1")
@@ -104,7 +111,9 @@ def on(
     factors = 10.0 ** -rng.uniform(0.0, 2.0, networks)
     separable = _separable(points, labels)
     if separable:
-        starts = [initialisation(h=h, d=points.shape[1], seed=[seed, which]) for which in range(networks)]
+        starts = [
+            initialisation(h=h, d=points.shape[1], seed=[seed, which]) for which in range(networks)
+        ]
     else:
         starts, lengths = _existing(points, labels, lengths, h, seed)
     out = []
@@ -115,23 +124,37 @@ def on(
         largest = 1.0 / (4.0 * math.exp(log_eps) * math.sqrt(h) * X_max)  # of W_max²
         W0 = W0 * math.sqrt(factors[which] * largest) / np.linalg.norm(W0, axis=1).max()
         case = Case.create(
-            points, labels, W0=W0, signs=signs, log10_eps=log_eps / math.log(10.0), loss=losses[loss], name=name, seed=seed
+            points,
+            labels,
+            W0=W0,
+            signs=signs,
+            log10_eps=log_eps / math.log(10.0),
+            loss=losses[loss],
+            name=name,
+            seed=seed,
         )
         out.append(alignment_scale(case) if separable and which % 2 == 1 else case)
     return out
 
 
-def _existing(X: Float, y: Float, lengths: Float, h: int, seed: int) -> tuple[list[tuple[Float, Float]], Float]:
+def _existing(
+    X: Float, y: Float, lengths: Float, h: int, seed: int
+) -> tuple[list[tuple[Float, Float]], Float]:
     """Networks whose neurons exist, in the limit ε → 0, for the length of the phase; see `on`.
 
     Returns:
-        (W0, signs) and the length log(1/(√h ε)) of each network, shortened where too few neurons exist for the wanted one.
-        The longest stated phase is log(1/ε) / (4 n X_max); three tenths of the time are kept as a margin.
+        (W0, signs) and the length log(1/(√h ε)) of each network, shortened where too few neurons exist for the wanted
+        one. The longest stated phase is log(1/ε) / (4 n X_max); three tenths of the time are kept as a margin.
     """
     pool_W, pool_s = initialisation(h=4 * h * POOL, d=X.shape[1], seed=[seed, 2])
     rate = 4.0 * X.shape[0] * float(np.linalg.norm(X, axis=1).max())
     extra = 0.5 * math.log(h)
-    trial = Batch(tuple(Case.create(X, y, W0=[w], signs=[s], log10_eps=-150.0) for w, s in zip(pool_W, pool_s, strict=True)))
+    trial = Batch(
+        tuple(
+            Case.create(X, y, W0=[w], signs=[s], log10_eps=-150.0)
+            for w, s in zip(pool_W, pool_s, strict=True)
+        )
+    )
     result = numerics.integrate(trial.problem(), until=(float(lengths.max()) + extra) / rate / 0.7)
     exists = np.where(result.ok, np.inf, 0.7 * rate * result.t) - extra
     rng = np.random.default_rng([seed, 4])
@@ -152,7 +175,9 @@ def _separable(X: Float, y: Float) -> bool:
     return bool(np.isin(y, (-1.0, 1.0)).all() and len(set(y)) == 2 and (Z @ Z.T).min() > 0)
 
 
-def on_dataset(dataset: Dataset, *, count: int = DATA_CASES, seed: int = 0, h: int = NEURONS) -> list[Case]:
+def on_dataset(
+    dataset: Dataset, *, count: int = DATA_CASES, seed: int = 0, h: int = NEURONS
+) -> list[Case]:
     """Cases on a loaded data set; see `on`."""
     return on(dataset.X, dataset.y, count=count, seed=seed, h=h, name=dataset.name)
 
@@ -172,27 +197,43 @@ def default(*, count: int = DEFAULT_CASES, seed: int = 0) -> list[Case]:
         (digits.X / np.linalg.norm(digits.X, axis=1, keepdims=True), digits.y, digits.name),
     ]
     shares = [count // 3 + (1 if k < count % 3 else 0) for k in range(3)]
-    return [c for (X, y, name), share in zip(sets, shares, strict=True) if share for c in on(X, y, count=share, seed=seed, name=name)]
+    return [
+        c
+        for (X, y, name), share in zip(sets, shares, strict=True)
+        if share
+        for c in on(X, y, count=share, seed=seed, name=name)
+    ]
 
 
 def three_points(*, eps: float = 1e-3, h: int = 20, seed: int = 0) -> Case:
     """The three-point example of Boursier & Flammarion with a hidden bias (a last coordinate equal to 1).
 
-    x = (-3/4, -1/2, 1/8), y = (1.1, 0.1, 0.8), loss (1/n) Σ (f - y)². Training from a small balanced initialisation stops at
-    the least-squares line, mean squared error 512/2925, although a network with zero loss exists.
+    x = (-3/4, -1/2, 1/8), y = (1.1, 0.1, 0.8), loss (1/n) Σ (f - y)². Training from a small balanced initialisation
+    stops at the least-squares line, mean squared error 512/2925, although a network with zero loss exists.
 
     Source: "Early alignment in two-layer networks training is a two-edged sword" (2024), Section 5.
     """
     W0, signs = initialisation(h=h, d=2, seed=[seed, 3])
     x = np.array([-0.75, -0.5, 0.125])
     return Case.create(
-        np.stack([x, np.ones(3)], axis=1), [1.1, 0.1, 0.8], W0=W0, signs=signs, eps=eps, loss="squared", reduction="mean",
-        name="three points", seed=seed,
+        np.stack([x, np.ones(3)], axis=1),
+        [1.1, 0.1, 0.8],
+        W0=W0,
+        signs=signs,
+        eps=eps,
+        loss="squared",
+        reduction="mean",
+        name="three points",
+        seed=seed,
     )
 
 
 def for_statements(
-    statements: Sequence[Statement], dataset: Dataset | None, *, count: int | None = None, seed: int = 0
+    statements: Sequence[Statement],
+    dataset: Dataset | None,
+    *,
+    count: int | None = None,
+    seed: int = 0,
 ) -> list[Case]:
     """The cases that `lemmata verify` uses: the user's data, or the default set."""
     if dataset is not None:

@@ -32,9 +32,13 @@ def sharpen(statement: Statement | str, constant: str, *, loss: str | None = Non
     s = find(statement) if isinstance(statement, str) else statement
     c = s.constant(constant)
     if not s.derivations:
-        raise LemmataError(f"{s.id} is stated, not derived: it has no proof to sharpen; see `lemmata list`")
+        raise LemmataError(
+            f"{s.id} is stated, not derived: it has no proof to sharpen; see `lemmata list`"
+        )
     if loss is not None and loss not in s.derivations:
-        raise LemmataError(f"{s.id} has no derivation for the loss {loss!r}; it has: {', '.join(s.derivations)}")
+        raise LemmataError(
+            f"{s.id} has no derivation for the loss {loss!r}; it has: {', '.join(s.derivations)}"
+        )
     found = _by_loss(s, c)
     return found[loss] if loss is not None else _weakest(c, found)
 
@@ -66,8 +70,8 @@ def constants(
     """Rows of the constants table, as plain data.
 
     A row has the keys statement, constant, direction, stated, proof_sharp (the value that serves every loss of the
-    statement; None where it is not derived), observed, observed_on {cases, seed, horizon, relation}, and by_loss with the
-    bracket of each derivation (the value that fails, the value that verifies) and the step that blocks.
+    statement; None where it is not derived), observed, observed_on {cases, seed, horizon, relation}, and by_loss with
+    the bracket of each derivation (the value that fails, the value that verifies) and the step that blocks.
 
     With ``joint`` a row has the keys statement, loss, constants (two names) and pareto (pairs of values that verify
     jointly, none better in both); pairs without a trade-off are left out.
@@ -123,7 +127,9 @@ def _joint(statements: Sequence[Statement], progress: Progress | None) -> list[d
                 points = pareto(derivation, pair)
                 if len(points) > 1:
                     values = [{k: float(v) for k, v in p.items()} for p in points]
-                    rows.append({"statement": s.id, "loss": loss, "constants": list(pair), "pareto": values})
+                    rows.append(
+                        {"statement": s.id, "loss": loss, "constants": list(pair), "pareto": values}
+                    )
         if progress is not None:
             progress(1)
     return rows

@@ -22,8 +22,10 @@ def load_derivation(path: str) -> Derivation:
     try:
         build = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise LemmataError(f"derivation {path!r} cannot be loaded: {error}; give 'module:function'") from error
-    return build()  # type: ignore[no-any-return]
+        raise LemmataError(
+            f"derivation {path!r} cannot be loaded: {error}; give 'module:function'"
+        ) from error
+    return build()
 
 
 def derivation_status(statement: Statement) -> tuple[str, str]:

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 BLUE, ORANGE, GREEN, GREY = "#2f5d8a", "#c8611a", "#3c7d4f", "#6b6b6b"
-STYLES = ("-", "--", "-.", ":")
-_RC = {
+_RC: dict[RcKeyType, Any] = {
     "figure.facecolor": "#fbfbf9",
     "axes.facecolor": "#fbfbf9",
     "savefig.facecolor": "#fbfbf9",
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
     "axes.spines.top": False,
@@ -55,10 +56,14 @@ def _canvas(width: float, height: float, **subplots: Any) -> Iterator[tuple[Figu
 
 
 def _save(figure: Figure, path: Path) -> None:
-    replace_with(path, lambda temporary: figure.savefig(temporary, format=path.suffix.lstrip(".") or "png"))
+    replace_with(
+        path, lambda temporary: figure.savefig(temporary, format=path.suffix.lstrip(".") or "png")
+    )
 
 
-def draw_statement(statement: Statement, recording: Recording | None, verdicts: Sequence[Verdict], path: Path) -> None:
+def draw_statement(
+    statement: Statement, recording: Recording | None, verdicts: Sequence[Verdict], path: Path
+) -> None:
     """One figure for a statement: its tightest trajectory against the bound, or its times against the stated ones."""
     if recording is not None and recording.curves:
         draw_trajectory(recording, path)
@@ -75,7 +80,9 @@ def draw_trajectory(recording: Recording, path: Path) -> None:
                 (curve.log_rhs, ORANGE, "--", "bound"),
                 (curve.log_lhs, BLUE, "-", "measured"),
             ):
-                ax.plot(curve.times, values / math.log(10.0), style, color=colour, lw=1.8, label=label)
+                ax.plot(
+                    curve.times, values / math.log(10.0), style, color=colour, lw=1.8, label=label
+                )
             ax.yaxis.set_major_formatter(lambda v, _: f"$10^{{{v:g}}}$")
             ax.set_title(f"{recording.statement.id}: {curve.part}", loc="left", fontsize=10)
             ax.legend(frameon=False)
@@ -90,9 +97,16 @@ def draw_times(statement: Statement, verdicts: Sequence[Verdict], path: Path) ->
         for status, colour, marker in ((Status.HOLDS, BLUE, "o"), (Status.VIOLATED, ORANGE, "X")):
             chosen = [v for v in points if v.status is status and v.log_lhs > -math.inf]  # type: ignore[operator]
             if chosen:
-                xs, ys = ([math.exp(getattr(v, side)) for v in chosen] for side in ("log_rhs", "log_lhs"))
+                xs, ys = (
+                    [math.exp(getattr(v, side)) for v in chosen] for side in ("log_rhs", "log_lhs")
+                )
                 ax.plot(xs, ys, marker, color=colour, alpha=0.6, ms=5, label=str(status))
-        finite = [math.exp(x) for v in points for x in (v.log_lhs, v.log_rhs) if x is not None and x > -math.inf]
+        finite = [
+            math.exp(x)
+            for v in points
+            for x in (v.log_lhs, v.log_rhs)
+            if x is not None and x > -math.inf
+        ]
         if finite:
             low, high = min(finite) / 1.3, max(finite) * 1.3
             ax.plot([low, high], [low, high], "--", color=GREY, lw=1.2, label="equality")
@@ -122,11 +136,19 @@ def draw_directions(recording: Recording, path: Path) -> None:
 
 
 def _draw_circle(recording: Recording, path: Path) -> None:
-    angles = np.unwrap(np.arctan2(recording.directions[..., 1], recording.directions[..., 0]), axis=0)
+    angles = np.unwrap(
+        np.arctan2(recording.directions[..., 1], recording.directions[..., 0]), axis=0
+    )
     with _canvas(9.2, 3.6, ncols=2, width_ratios=[1.6, 1]) as (figure, (ax, disc)):
         for j, sign in enumerate(recording.signs):
             style = "-" if sign > 0 else "--"
-            ax.plot(recording.times, np.degrees(angles[:, j]), style, color=BLUE if sign > 0 else ORANGE, lw=1.2)
+            ax.plot(
+                recording.times,
+                np.degrees(angles[:, j]),
+                style,
+                color=BLUE if sign > 0 else ORANGE,
+                lw=1.2,
+            )
         ax.set_xlabel("time t")
         ax.set_ylabel("angle of $w_j$ (degrees)")
         ax.set_title("— positive neurons    - - negative neurons", fontsize=9)
@@ -135,10 +157,22 @@ def _draw_circle(recording: Recording, path: Path) -> None:
         X = recording.case.X / np.linalg.norm(recording.case.X, axis=1, keepdims=True)
         for label, marker in ((1.0, "o"), (-1.0, "s")):
             chosen = X[np.sign(recording.case.y) == label]
-            disc.plot(chosen[:, 0], chosen[:, 1], marker, color=BLUE if label > 0 else ORANGE, ms=6, mec="white")
+            disc.plot(
+                chosen[:, 0],
+                chosen[:, 1],
+                marker,
+                color=BLUE if label > 0 else ORANGE,
+                ms=6,
+                mec="white",
+            )
         for j, sign in enumerate(recording.signs):
             start, end = recording.directions[[0, -1], j]
-            disc.annotate("", xy=end, xytext=0.62 * start, arrowprops={"arrowstyle": "->", "color": GREEN if sign > 0 else GREY, "lw": 0.9})
+            disc.annotate(
+                "",
+                xy=end,
+                xytext=0.62 * start,
+                arrowprops={"arrowstyle": "->", "color": GREEN if sign > 0 else GREY, "lw": 0.9},
+            )
         disc.set_aspect("equal")
         disc.set_axis_off()
         disc.set_title("data (points), start → end", fontsize=9)
@@ -160,14 +194,18 @@ def _draw_sphere(recording: Recording, path: Path) -> None:
         _save(figure, path)
 
 
-def draw_waterfall(title: str, panels: Sequence[tuple[str, Sequence[str], Sequence[float]]], path: Path) -> None:
+def draw_waterfall(
+    title: str, panels: Sequence[tuple[str, Sequence[str], Sequence[float]]], path: Path
+) -> None:
     """The factor that each step of a proof gives away, multiplying up to the whole looseness.
 
     Args:
         panels: (part, labels of the steps, natural logarithms of their factors).
     """
     heights = [len(labels) + 2 for _, labels, _ in panels]
-    with _canvas(7.4, 0.42 * sum(heights) + 0.8, nrows=len(panels), squeeze=False, height_ratios=heights) as (figure, axes):
+    with _canvas(
+        7.4, 0.42 * sum(heights) + 0.8, nrows=len(panels), squeeze=False, height_ratios=heights
+    ) as (figure, axes):
         for ax, (part, labels, factors) in zip(axes[:, 0], panels, strict=True):
             _waterfall(ax, part, labels, np.asarray(factors) / math.log(10.0))
         axes[-1, 0].set_xlabel("stated bound / measured value, step by step")

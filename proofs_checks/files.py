@@ -20,9 +20,13 @@ def replace_with(path: Path, write: Callable[[Path], object]) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        )
     except OSError as error:
-        raise LemmataError(f"{path} cannot be written: {error.strerror}; choose another place for the output") from error
+        raise LemmataError(
+            f"{path} cannot be written: {error.strerror}; choose another place for the output"
+        ) from error
     os.close(handle)
     temporary = Path(name)
     try:

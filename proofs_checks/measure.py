@@ -56,8 +56,8 @@ def measure_batch(
     """Verdicts of all statements on one batch, from a single integration.
 
     Args:
-        listeners: called with every step after the statements have seen it. on_start: called with the trackers before the
-            integration.
+        listeners: called with every step after the statements have seen it.
+        on_start: called with the trackers before the integration.
         until: (B,) times up to which to integrate even where no statement asks for it.
     """
     claims: dict[str, TrajectoryClaim] = {}
@@ -97,7 +97,9 @@ def measure_batch(
     )
     for claim in claims.values():
         claim.finish(result.t)
-    stopped = tuple("" if ok else reason for ok, reason in zip(result.ok, result.reason, strict=True))
+    stopped = tuple(
+        "" if ok else reason for ok, reason in zip(result.ok, result.reason, strict=True)
+    )
     measured = Measured(batch, trackers, result)
     measured.verdicts = [t.finish(result.t, stopped) for t in trackers]
     return measured
@@ -106,7 +108,13 @@ def measure_batch(
 def _variables(statement: Statement) -> set[str]:
     relations = [p.relation for p in statement.parts] + [h.relation for h in statement.hypotheses]
     relations += [p.touch.differential for p in statement.parts if p.touch]
-    quantities = [q for p in statement.parts if p.domain for q in (p.domain.start, p.domain.end) if q is not None]
+    quantities = [
+        q
+        for p in statement.parts
+        if p.domain
+        for q in (p.domain.start, p.domain.end)
+        if q is not None
+    ]
     if statement.horizon is not None:
         quantities.append(statement.horizon)
     return {name for r in (*relations, *quantities) for name in statement.expand(r).variables()}
@@ -115,6 +123,8 @@ def _variables(statement: Statement) -> set[str]:
 def _load(path: str) -> type[TrajectoryClaim]:
     module, _, name = path.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+        return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise LemmataError(f"claim {path!r} cannot be loaded: {error}; give 'module:class'") from error
+        raise LemmataError(
+            f"claim {path!r} cannot be loaded: {error}; give 'module:class'"
+        ) from error

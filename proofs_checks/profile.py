@@ -1,8 +1,8 @@
 """The factor that each step of a proof gives away on one case.
 
-A derivation carries *spines*: chains of bounds from the measured quantity to the stated one, each link justified by a step.
-Links of kind "rate" bound d log(quantity)/dt, so they are integrated along the trajectory; the factors multiply up to
-(stated bound)/(measured value).
+A derivation carries *spines*: chains of bounds from the measured quantity to the stated one, each link justified by a
+step. Links of kind "rate" bound d log(quantity)/dt, so they are integrated along the trajectory; the factors multiply
+up to (stated bound)/(measured value).
 """
 
 from __future__ import annotations
@@ -77,7 +77,12 @@ class ProfileReport:
                     "log_measured": s.log_measured,
                     "log_stated": s.log_stated,
                     "steps": [
-                        {"step": p.step, "label": p.label, "factor": _factor(p.log_factor), "log_factor": p.log_factor}
+                        {
+                            "step": p.step,
+                            "label": p.label,
+                            "factor": _factor(p.log_factor),
+                            "log_factor": p.log_factor,
+                        }
                         for p in s.steps
                     ],
                     "total": _factor(s.log_stated - s.log_measured),
@@ -90,7 +95,10 @@ class ProfileReport:
         """The waterfall of every part, one panel each, as PNG, SVG or PDF by the suffix."""
         draw_waterfall(
             f"{self.statement.id} ({self.case.name}, {self.case.loss})",
-            [(s.part, [p.label for p in s.steps], [p.log_factor for p in s.steps]) for s in self.spines],
+            [
+                (s.part, [p.label for p in s.steps], [p.log_factor for p in s.steps])
+                for s in self.spines
+            ],
             path,
         )
 
@@ -111,29 +119,42 @@ def profile(
         LemmataError: the statement is only stated, or no case decides it.
     """
     if not statement.derivations:
-        raise LemmataError(f"{statement.id} is stated, not derived: it has no proof to profile; see `lemmata list`")
-    chosen = case or _tightest(statement, for_statements([statement], dataset, count=CANDIDATES, seed=seed))
+        raise LemmataError(
+            f"{statement.id} is stated, not derived: it has no proof to profile; see `lemmata list`"
+        )
+    chosen = case or _tightest(
+        statement, for_statements([statement], dataset, count=CANDIDATES, seed=seed)
+    )
     if chosen.loss not in statement.derivations:
         known = ", ".join(statement.derivations)
-        raise LemmataError(f"{statement.id} has no derivation for the loss {chosen.loss}; it has: {known}")
+        raise LemmataError(
+            f"{statement.id} has no derivation for the loss {chosen.loss}; it has: {known}"
+        )
     verified = load_derivation(statement.derivations[chosen.loss]).verify()
     spines = verified.spine_data()
     times = _times(statement, chosen, [s["part"] for s in spines])
     return ProfileReport(
         statement,
         chosen,
-        tuple(_follow(statement, chosen, verified.constants, s, t) for s, t in zip(spines, times, strict=True)),
+        tuple(
+            _follow(statement, chosen, verified.constants, s, t)
+            for s, t in zip(spines, times, strict=True)
+        ),
     )
 
 
 def _tightest(statement: Statement, cases: Sequence[Case]) -> Case:
     found: list[tuple[float, Case]] = []
     for members, batch in batches(cases):
-        for index, verdict in zip(members, measure_batch([statement], batch).verdicts[0], strict=True):
+        for index, verdict in zip(
+            members, measure_batch([statement], batch).verdicts[0], strict=True
+        ):
             if verdict.deciding and verdict.log_tightness is not None:
                 found.append((verdict.log_tightness, cases[index]))
     if not found:
-        raise LemmataError(f"{statement.id} is decided on none of {len(cases)} cases; give a case on which its hypotheses hold")
+        raise LemmataError(
+            f"{statement.id} is decided on none of {len(cases)} cases; give a case on which its hypotheses hold"
+        )
     return max(found, key=lambda pair: pair[0])[1]
 
 
@@ -144,12 +165,20 @@ def _times(statement: Statement, case: Case, parts: Sequence[str]) -> list[float
     if not verdict.deciding:
         raise LemmataError(f"{statement.id} is {verdict.status} on this case: {verdict.reason}")
     at = {p.part.name: float(p.main.at[0]) for p in tracker.parts}
-    grown = math.exp(verdict.log_rhs) if verdict.log_rhs is not None and verdict.log_rhs < 700 else float(measured.result.t[0])
+    grown = (
+        math.exp(verdict.log_rhs)
+        if verdict.log_rhs is not None and verdict.log_rhs < 700
+        else float(measured.result.t[0])
+    )
     return [grown if math.isnan(at[name]) else at[name] for name in parts]
 
 
 def _follow(
-    statement: Statement, case: Case, constants: Mapping[str, Fraction], spine: dict[str, Any], time: float
+    statement: Statement,
+    case: Case,
+    constants: Mapping[str, Fraction],
+    spine: dict[str, Any],
+    time: float,
 ) -> Spine:
     """Evaluate the links at ``time``, for the neuron whose measured quantity is largest there."""
     links = spine["links"]
@@ -177,10 +206,14 @@ def _follow(
         env = context.environment(row, nodes[None, :])
         weights = 0.5 * (end - start) * _WEIGHTS
         if rates:
-            integrals.append(np.stack([weights @ _neurons(env.evaluate(r), case.h, nodes.size) for r in rates]))
+            integrals.append(
+                np.stack([weights @ _neurons(env.evaluate(r), case.h, nodes.size) for r in rates])
+            )
         ends["end"] = context.environment(row, np.array([[end]]))
 
-    measure_batch([statement], Batch((case,)), listeners=[listen], on_start=begin, until=np.array([time]))
+    measure_batch(
+        [statement], Batch((case,)), listeners=[listen], on_start=begin, until=np.array([time])
+    )
     first = _log(ends["start"].evaluate(measured_data), case.h)
     last = _log(ends["end"].evaluate(measured_data), case.h)
     neuron = int(np.argmax(last))

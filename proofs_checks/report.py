@@ -45,7 +45,11 @@ class StatementReport:
     @property
     def tightest(self) -> Verdict | None:
         """The deciding verdict with the largest ratio."""
-        return max(self.deciding, key=lambda v: -math.inf if v.log_tightness is None else v.log_tightness, default=None)
+        return max(
+            self.deciding,
+            key=lambda v: -math.inf if v.log_tightness is None else v.log_tightness,
+            default=None,
+        )
 
     @property
     def rigor(self) -> Rigor | None:
@@ -87,11 +91,14 @@ class Report:
     seed: int
     statements: tuple[StatementReport, ...]
     cases: tuple[Case, ...]
-    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data with the keys of `lemmata verify --json`."""
-        return {"lemmata": self.version, "seed": self.seed, "statements": [s.to_json() for s in self.statements]}
+        return {
+            "lemmata": self.version,
+            "seed": self.seed,
+            "statements": [s.to_json() for s in self.statements],
+        }
 
     def exit_code(self, *, allow_vacuous: bool = False) -> int:
         """0 all is well, 1 something is violated, 3 undecided, without a deciding case, or a derivation that fails."""
@@ -108,9 +115,18 @@ class Report:
         lines: dict[str, str] = {}
         for s in self.statements:
             if s.derivation_error:
-                lines[s.derivation_error] = f"{s.statement.id}: derivation fails: {s.derivation_error}"
+                lines[s.derivation_error] = (
+                    f"{s.statement.id}: derivation fails: {s.derivation_error}"
+                )
             for v in s.verdicts:
-                if v.status in (Status.VIOLATED, Status.UNDECIDED) or (v.status is Status.VACUOUS and not s.deciding):
-                    lines.setdefault(s.statement.id + v.reason, f"{s.statement.id} [{v.status}] case {v.case}: {v.reason}")
+                if v.status in (Status.VIOLATED, Status.UNDECIDED) or (
+                    v.status is Status.VACUOUS and not s.deciding
+                ):
+                    lines.setdefault(
+                        s.statement.id + v.reason,
+                        f"{s.statement.id} [{v.status}] case {v.case}: {v.reason}",
+                    )
         shown = list(lines.values())
-        return shown[:limit] + ([f"... and {len(shown) - limit} more"] if len(shown) > limit else [])
+        return shown[:limit] + (
+            [f"... and {len(shown) - limit} more"] if len(shown) > limit else []
+        )

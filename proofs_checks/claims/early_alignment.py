@@ -6,8 +6,8 @@ Numbers before the integration: ``mu``, ``gap`` = min{μ X_min, min_j ‖x_∓�
 Events: ``t_align``, the earliest time from which on every neuron is in the cone of its sign or dead; ``t2``, the first
 time at which both classes reach max|f| = 1/4, with ``loss2``, ``a_plus``, ``a_minus`` there; ``survivors_plus`` and
 ``survivors_minus``, numbers of neurons in S_± once all are aligned; ``t_grow``, the first time at which a squared norm
-has grown by the factor 1/ε, and ``rate_max`` = sup of d‖w_j‖²/dt / ‖w_j‖² up to the stated length log(1/ε)/C of the phase
-(after that length the rate does not matter).
+has grown by the factor 1/ε, and ``rate_max`` = sup of d‖w_j‖²/dt / ‖w_j‖² up to the stated length log(1/ε)/C of the
+phase (after that length the rate does not matter).
 """
 
 from __future__ import annotations
