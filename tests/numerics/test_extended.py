@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -38,6 +39,13 @@ def balls(
     ), truth
 
 
+@pytest.fixture(autouse=True, scope="module")
+def precision() -> Iterator[None]:
+    """200 bits for the truth, in this module only."""
+    with ctx.workprec(200):
+        yield
+
+
 def contains(a: ScaledArray, truth: arb) -> bool:
     """Whether the true value lies in the ball (in exact arithmetic, at any scale)."""
     m, r, e = float(a.m.ravel()[0]), float(a.r.ravel()[0]), int(a.e.ravel()[0])
@@ -48,7 +56,6 @@ def contains(a: ScaledArray, truth: arb) -> bool:
 
 
 def ball(value: Fraction) -> arb:
-    ctx.prec = 200
     return arb(fmpq(value.numerator, value.denominator))
 
 
