@@ -204,7 +204,12 @@ class Tracker:
 
     def _reason(self, chosen: Outcome, lane: int, stopped: str) -> str:
         if chosen.status is Status.HOLDS:
-            return "; ".join(self.margins[lane])
+            names = self._events_in(chosen.relation)
+            waiting = sorted(name for name in names if self.claim.open_events[name][lane])
+            late = [
+                f"{name} lies beyond the horizon: the ratio is an upper bound" for name in waiting
+            ]
+            return "; ".join(self.margins[lane] + late)
         if chosen.status is Status.VIOLATED:
             return (
                 f"{chosen.name}: {relation_text(chosen.relation)} fails with lhs = {decimal(chosen.log_lhs)}, "
