@@ -105,8 +105,8 @@ def limit_at_zeros(scores: Scores) -> Scores:
 
     An output dies at a kink: both sides of ``lhs <= C |f|`` reach 0 there, their ratio has a limit, and an error
     bound of any size straddles. The ratio is analytic inside the step; its value at the end is extrapolated from the
-    three nodes next to it, with SAFETY times their second difference as its error. Elsewhere, or with fewer nodes, nothing is
-    replaced.
+    three nodes next to it, with SAFETY times their second difference as its error. Elsewhere, or with fewer nodes,
+    nothing is replaced.
     """
     if scores.zero is None or not scores.zero.any() or scores.mid.shape[1] < 6:
         return scores
