@@ -133,7 +133,9 @@ class _Printer:
         if op == "sqnorm":
             return self.bars(inside) + ("^2" if self.tex else "²")
         if op == "specnorm":
-            return self.bars(inside) + ("_2" if self.tex else "₂")
+            # the norm of the whole matrix, whose rows are indexed by j
+            matrix = args[0].label.upper() if args[0].op == "var" else inside
+            return self.bars(matrix) + ("_2" if self.tex else "₂")
         if op == "inner":
             other = self.show(args[1], _SUM)
             return rf"\langle {inside}, {other}\rangle" if self.tex else f"⟨{inside}, {other}⟩"

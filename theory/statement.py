@@ -233,6 +233,12 @@ class Statement:
     def latex(self) -> str:
         """The conclusion as LaTeX, one line per part."""
         return " \\\\\n".join(
-            relation_latex(p.relation) + (rf" \quad \text{{{p.domain.text}}}" if p.domain else "")
+            relation_latex(p.relation)
+            + (rf" \quad \text{{{_in_text(p.domain.text)}}}" if p.domain else "")
             for p in self.parts
         )
+
+
+def _in_text(words: str) -> str:
+    """Words with comparisons, for LaTeX's text mode."""
+    return words.replace("≤", r"$\le$").replace("≥", r"$\ge$")

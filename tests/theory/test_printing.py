@@ -40,7 +40,7 @@ FORMS: list[tuple[Quantity, str, str]] = [
     (q.amax(q.sqnorm(w), "j"), "max_j ‖w_j‖²", r"\max_{j} \|w_{j}\|^2"),
     (q.amin(q.norm(x), "i"), "min_i ‖x_i‖", r"\min_{i} \|x_{i}\|"),
     (q.total(v**2, "j"), "Σ_j v_j²", r"\sum_{j} v_{j}^{2}"),
-    (q.specnorm(w), "‖w_j‖₂", r"\|w_{j}\|_2"),
+    (q.specnorm(w), "‖W‖₂", r"\|W\|_2"),
     (q.inner(w, x), "⟨w_j, x_i⟩", r"\langle w_{j}, x_{i}\rangle"),
     (q.relu(q.inner(w, x)), "σ(⟨w_j, x_i⟩)", r"\sigma\left(\langle w_{j}, x_{i}\rangle\right)"),
     (q.step(a), "1[a > 0]", r"\mathbf{1}[a > 0]"),
