@@ -50,7 +50,9 @@ _in_minus = (
 )
 A_PLUS, A_MINUS = (freeze(total(_v**2 * cone, "j").to_data()) for cone in (_in_plus, _in_minus))
 GROWN = quantity(1) <= var("eps") * amax(sqnorm(_w) / var("w0_sq", "j"), "j")
-_RATE, _ONE = freeze(relu(amax(var("growth", "j"), "j")).to_data()), ("rat", "1")
+_C = PHASE_LENGTH.bindings()["C"]
+# shifted by C: a rate that rises from 0 within a step is resolved on the scale that decides
+_RATE, _ONE = freeze((relu(amax(var("growth", "j"), "j")) + _C).to_data()), ("rat", "1")
 _PHASE = freeze(PHASE_LENGTH.expand(PHASE_LENGTH.parts[0].relation).lhs.to_data())
 _WHILE = freeze((quantity(2) * FINAL_PHASE.expand(T_DEFINITION.value)).to_data())
 _T2_BOUND = freeze(FINAL_PHASE.expand(FINAL_PHASE.parts[1].relation).rhs.to_data())
@@ -221,9 +223,10 @@ class EarlyAlignmentClaim(TrajectoryClaim):
 
     def finish(self, reached: Float) -> None:
         super().finish(reached)
-        self.set(
-            "rate_max", np.arange(self.batch.size), self._rate[0], self._rate[1] - self._rate[0]
-        )
+        shift, _ = self.lane_value(_C.to_data())
+        rate, high = np.maximum(self._rate - shift, 0.0)
+        error = high - rate + 2.0**-48 * shift
+        self.set("rate_max", np.arange(self.batch.size), rate, error)
 
     # -- how long to wait ---------------------------------------------------------------------------------------
     def deadline(self, name: str) -> Float:
