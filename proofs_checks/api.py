@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from proofs_checks import cases as case_sets
+from proofs_checks.batch import Batch
 from proofs_checks.case import Case
 from proofs_checks.constants import constants, sharpen
 from proofs_checks.data import Dataset
@@ -113,8 +114,7 @@ def _measure(
 ) -> tuple[list[list[Verdict]], list[float]]:
     """One batch, in whatever process; the shared integration is divided evenly."""
     start = time.perf_counter()
-    ((_, batch),) = batches(cases, len(cases))
-    measured = measure_batch(statements, batch)
+    measured = measure_batch(statements, Batch(cases))
     own = [t.seconds for t in measured.trackers]
     rest = (time.perf_counter() - start - sum(own)) / max(len(own), 1)
     return measured.verdicts, [s + rest for s in own]

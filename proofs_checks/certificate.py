@@ -16,13 +16,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from proofs_checks.files import replace_with
 from theory.errors import LemmataError
 
 if TYPE_CHECKING:
@@ -82,16 +83,7 @@ class Certificate:
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the file as a whole or not at all; returns its path."""
         target, text = Path(path), self.to_json()
-        part = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-        try:
-            with open(part, "x", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        replace_with(target, partial(Path.write_text, data=text, encoding="utf-8", newline="\n"))
         return target
 
     @classmethod

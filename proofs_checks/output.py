@@ -9,14 +9,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from proofs_checks.api import casefile
 from proofs_checks.case import Case
 from proofs_checks.derivations import load_derivation
 from proofs_checks.figures import draw_directions, draw_statement
-from proofs_checks.files import replace_with, write_json
+from proofs_checks.files import write_json
 from proofs_checks.record import record
 from proofs_checks.report import Report, StatementReport
 from proofs_checks.verdict import Verdict
@@ -48,16 +47,11 @@ def _figures(row: StatementReport, cases: dict[str, Case], folder: Path) -> None
 
 
 def _certificates(row: StatementReport, folder: Path) -> None:
-    for loss, path in row.statement.derivations.items():
-        for step, certificate in _box_certificates(path):
-            target = folder / row.statement.id / f"{loss}-{step.replace(' ', '-')}.json"
-            replace_with(target, partial(Path.write_text, data=certificate, encoding="utf-8"))
-
-
-def _box_certificates(path: str) -> list[tuple[str, str]]:
-    """(step, certificate as JSON) for the steps of a derivation that rest on a box proof."""
+    """The steps of a derivation that rest on a box proof, one certificate each."""
     from proofs_checks.certificate import certificate_of_box_proof
     from theory.box_steps import box_proofs
 
-    proofs = box_proofs(load_derivation(path).verify())
-    return [(step, certificate_of_box_proof(proof).to_json()) for step, proof in proofs.items()]
+    for loss, path in row.statement.derivations.items():
+        for step, proof in box_proofs(load_derivation(path).verify()).items():
+            target = folder / row.statement.id / f"{loss}-{step.replace(' ', '-')}.json"
+            certificate_of_box_proof(proof).write(target)
