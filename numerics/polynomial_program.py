@@ -1,0 +1,268 @@
+"""Polynomial vector fields as straight-line programs, and what the Taylor integrator needs of them.
+
+Every monomial is a product of two earlier ones, so that common factors are computed once. The same
+program then runs on values, on truncated power series, and on *bounds*: coefficient sums of the
+tails that truncation drops, rounding errors, effects of a perturbation, second derivatives. A bound
+of a product follows from those of its factors, hence none of them is a matter of samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from numerics.errors import NumericsError
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Monomial = tuple[int, ...]
+Terms = tuple[tuple[float, Monomial], ...]
+
+UNIT = 2.0**-53
+# Covers the rounding of the bounds themselves, and products of two errors, which are far smaller.
+SLACK = 1.0 + 2.0**-40
+
+
+@dataclass(frozen=True)
+class PolynomialField:
+    """The vector field of theta' = F(theta), theta in R^N, F polynomial.
+
+    Args:
+        variables: N >= 1.
+        terms: per component a tuple of (coefficient, indices of the variables with repetition):
+            F_0 = 2 x0^2 x3 - 1 is ((2.0, (0, 0, 3)), (-1.0, ())).
+
+    Raises:
+        NumericsError: a wrong number of components, an index out of range, a coefficient that is
+            not a finite float.
+    """
+
+    variables: int
+    terms: tuple[Terms, ...]
+
+    def __post_init__(self) -> None:
+        if self.variables < 1:
+            raise NumericsError("a polynomial field needs at least one variable")
+        if len(self.terms) != self.variables:
+            raise NumericsError(
+                f"the field has {len(self.terms)} components in {self.variables} variables; "
+                "give one tuple of terms per variable (an empty one where the component vanishes)"
+            )
+        check_terms(self.terms, self.variables)
+
+    @cached_property
+    def degree(self) -> int:
+        """The largest degree of a term."""
+        return max((len(m) for terms in self.terms for _, m in terms), default=0)
+
+    @cached_property
+    def form(self) -> Form:
+        """The compiled components."""
+        return Form(self.variables, self.terms)
+
+    @cached_property
+    def jacobian(self) -> Jacobian:
+        """The compiled derivatives."""
+        return Jacobian(self)
+
+
+def check_terms(polynomials: Sequence[Terms], variables: int) -> None:
+    """Raise ``NumericsError`` unless these are polynomials in that many variables."""
+    for number, terms in enumerate(polynomials):
+        for coefficient, monomial in terms:
+            if not math.isfinite(coefficient):
+                raise NumericsError(
+                    f"polynomial {number} has the coefficient {coefficient}; coefficients must be finite floats"
+                )
+            if any(not 0 <= i < variables for i in monomial):
+                raise NumericsError(
+                    f"polynomial {number} has the monomial {monomial}, whose indices are not all in "
+                    f"0..{variables - 1}"
+                )
+
+
+class Program:
+    """Products that build all the wanted monomials. Node 0 is 1, nodes 1..N are the variables.
+
+    Args:
+        levels: index arrays (left, right, node); products of a level use earlier levels only.
+    """
+
+    def __init__(self, variables: int, monomials: Iterable[Monomial]) -> None:
+        self.variables = variables
+        depth: dict[Monomial, int] = {(): 0, **{(i,): 0 for i in range(variables)}}
+
+        def add(monomial: Monomial) -> int:
+            if monomial not in depth:
+                half = (len(monomial) + 1) // 2
+                depth[monomial] = 1 + max(add(monomial[:half]), add(monomial[half:]))
+            return depth[monomial]
+
+        for monomial in monomials:
+            add(tuple(sorted(monomial)))
+        # A stable sort: the constant and the variables keep the first places.
+        order = sorted(depth, key=lambda m: (depth[m], len(m), m))
+        self.index = {monomial: node for node, monomial in enumerate(order)}
+        self.size = len(order)
+        self.levels: list[tuple[Ints, Ints, Ints]] = []
+        for level in range(1, max(depth.values()) + 1):
+            chosen = [m for m in order if depth[m] == level]
+            halves = [(len(m) + 1) // 2 for m in chosen]
+            left = [self.index[m[:h]] for m, h in zip(chosen, halves, strict=True)]
+            right = [self.index[m[h:]] for m, h in zip(chosen, halves, strict=True)]
+            nodes = [self.index[m] for m in chosen]
+            self.levels.append((_ints(left), _ints(right), _ints(nodes)))
+
+    def start(self, one: float, variables: Array) -> Array:
+        """(size, ...) with the constant and the variables (N, ...) filled in."""
+        nodes = np.zeros((self.size, *variables.shape[1:]))
+        nodes[0] = one
+        nodes[1 : self.variables + 1] = variables
+        return nodes
+
+    def values(self, x: Array) -> Array:
+        """All monomials at the points x: (N, P) -> (size, P)."""
+        nodes = self.start(1.0, x)
+        for left, right, out in self.levels:
+            nodes[out] = nodes[left] * nodes[right]
+        return nodes
+
+    def extend(self, series: Array, k: int) -> None:
+        """Fill in the coefficients ``k`` of all products; series: (size, >= k+1)."""
+        for left, right, out in self.levels:
+            series[out, k] = np.einsum("ij,ij->i", series[left, : k + 1], series[right, k::-1])
+
+    def expand(self, coefficients: Array) -> Array:
+        """Series of all monomials, truncated at degree < K, along the curve (K+1, N)."""
+        order = coefficients.shape[0] - 1
+        series = self.start(0.0, coefficients[:order].T)
+        series[0, 0] = 1.0
+        for k in range(order):
+            self.extend(series, k)
+        return series
+
+    def tails(self, sizes: Array, last: Array) -> Array:
+        """Coefficient sums of degree >= K that truncation drops.
+
+        Args:
+            sizes: (size, K) |coefficients| of degree < K. last: (N,) of degree K of the variables.
+        """
+        order = sizes.shape[1]
+        suffix = np.cumsum(sizes[:, ::-1], axis=1)[:, ::-1]
+        total = suffix[:, 0]
+        tails = self.start(0.0, last)
+        for left, right, out in self.levels:
+            mixed = np.einsum("ij,ij->i", sizes[left, 1:], suffix[right, order - 1 : 0 : -1])
+            a, b = tails[left], tails[right]
+            tails[out] = mixed + a * total[right] + total[left] * b + a * b
+        return tails
+
+    def rounding(self, total: Array) -> Array:
+        """Rounding errors e_k of the coefficients of a series, as sum_k e_k / (k+1).
+
+        The coefficient k of a product takes k+1 roundings, which the weight cancels: the sum grows
+        by one rounding of the coefficient sums ``total``: (size,) per product.
+        """
+        errors = np.zeros(self.size)
+        for left, right, out in self.levels:
+            a, b = total[left], total[right]
+            errors[out] = errors[left] * b + a * errors[right] + UNIT * a * b
+        return errors * SLACK
+
+    def perturbation(self, sizes: Array, radius: float | Array) -> Array:
+        """Bound on |m(x+d) - m(x)| for |x_i| <= sizes: (N,), |d_i| <= radius; -> (size,)."""
+        value = self.start(1.0, sizes)
+        change = self.start(0.0, np.broadcast_to(np.asarray(radius, dtype=np.float64), sizes.shape))
+        for left, right, out in self.levels:
+            a, b, da, db = value[left], value[right], change[left], change[right]
+            value[out] = a * b
+            change[out] = da * b + a * db + da * db
+        return change * SLACK
+
+    def second_derivatives(self, coefficients: Array) -> Array:
+        """Bound on the second derivatives along the curve (K+1, N), on [0, 1]; -> (size,)."""
+        k = np.arange(coefficients.shape[0])[:, None]
+        sizes = np.abs(coefficients)
+        zero = self.start(1.0, sizes.sum(axis=0))
+        one = self.start(0.0, (k * sizes).sum(axis=0))
+        two = self.start(0.0, (k * (k - 1) * sizes).sum(axis=0))
+        for left, right, out in self.levels:
+            zero[out] = zero[left] * zero[right]
+            one[out] = one[left] * zero[right] + zero[left] * one[right]
+            two[out] = (
+                two[left] * zero[right] + 2.0 * one[left] * one[right] + zero[left] * two[right]
+            )
+        return two * SLACK
+
+
+class Form:
+    """Polynomials as linear combinations of the nodes of a program.
+
+    Args:
+        matrix, sizes: (outputs, nodes) sparse coefficients and their absolute values.
+        counts: (outputs,) roundings in the sum of an output, per unit of its absolute sum.
+    """
+
+    def __init__(self, variables: int, polynomials: Sequence[Terms]) -> None:
+        self.program = Program(variables, (m for terms in polynomials for _, m in terms))
+        rows, columns, entries = [], [], []
+        for row, terms in enumerate(polynomials):
+            for coefficient, monomial in terms:
+                rows.append(row)
+                columns.append(self.program.index[tuple(sorted(monomial))])
+                entries.append(float(coefficient))
+        shape = (len(polynomials), self.program.size)
+        pairs = (_ints(rows), _ints(columns))
+        # Repeated monomials are added up by the sparse format; that rounding is counted here.
+        self.matrix = sparse.csr_matrix((np.array(entries), pairs), shape=shape)
+        self.sizes = sparse.csr_matrix((np.abs(np.array(entries)), pairs), shape=shape)
+        self.counts = np.bincount(_ints(rows), minlength=shape[0]).astype(np.float64) + 2.0
+
+    def values(self, x: Array) -> Array:
+        """The polynomials at the points x: (N, P) -> (outputs, P)."""
+        return np.asarray(self.matrix @ self.program.values(x))
+
+    def absolute(self, x: Array) -> Array:
+        """The sums of the absolute values of the terms at x: (N, P) -> (outputs, P)."""
+        return np.asarray(self.sizes @ self.program.values(np.abs(x)))
+
+
+class Jacobian:
+    """The derivative dF_i/dx_j of a field, as a ``Form`` of its nonzero entries."""
+
+    def __init__(self, field: PolynomialField) -> None:
+        entries: dict[tuple[int, int], list[tuple[float, Monomial]]] = {}
+        for i, terms in enumerate(field.terms):
+            for coefficient, monomial in terms:
+                for j in sorted(set(monomial)):
+                    rest = list(monomial)
+                    rest.remove(j)
+                    entry = (monomial.count(j) * coefficient, tuple(rest))
+                    entries.setdefault((i, j), []).append(entry)
+        self.variables = field.variables
+        self.rows = _ints([i for i, _ in entries])
+        self.columns = _ints([j for _, j in entries])
+        self.form = Form(field.variables, [tuple(terms) for terms in entries.values()])
+        # Products of up to ``degree`` factors and the sum of an entry.
+        self.roundings = float(self.form.counts.max(initial=0.0)) + field.degree
+
+    def symmetric(self, entries: Array) -> Array:
+        """(entries, ...) -> (..., N, N), the symmetric part."""
+        full = np.zeros((*entries.shape[1:], self.variables, self.variables))
+        full[..., self.rows, self.columns] = np.moveaxis(entries, 0, -1)
+        return 0.5 * (full + np.swapaxes(full, -1, -2))
+
+    def norm(self, bounds: Array) -> float:
+        """A bound on the spectral norm of a symmetric part whose entries are bounded: (entries,)."""
+        full = self.symmetric(bounds)
+        return min(float(np.sqrt((full**2).sum())), float(full.sum(axis=1).max()))
+
+
+def _ints(values: Sequence[int]) -> Ints:
+    return np.array(values, dtype=np.int64)
