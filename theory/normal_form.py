@@ -1,11 +1,16 @@
 """Exact simplification of expressions with sums, vectors and activations.
 
 `normal` rewrites with identities only (bilinearity and symmetry of the inner product, linearity of
-sums and rates, ``relu(z) = 1[z>0] z``, ``1[z>0]² = 1[z>0]``, ``|ab| = |a||b|``), so two expressions
-with the same normal form are equal wherever both are defined. `is_zero` decides, when it says yes.
+sums and rates, the order of finite sums, ``relu(z) = 1[z>0] z``, ``1[z>0]² = 1[z>0]``,
+``|ab| = |a||b|``), so two expressions with the same normal form are equal wherever both are
+defined. `is_zero` decides, when it says yes.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations, product
+from math import factorial, prod
 
 import sympy
 from sympy import Expr, Symbol
@@ -27,6 +32,7 @@ from theory.symbols import (
 
 _OPAQUE = (Atom, Inner, Norm, Indicator, Rate, Vec, ExprWithLimits)
 _POSITIVE_OPAQUE = (Norm, Indicator)
+_ORDERS = 720  # ways of naming the indices of a nested sum that are tried for the canonical one
 
 
 def normal(e: Expr) -> Expr:
@@ -93,17 +99,16 @@ def _normal_limits(e: ExprWithLimits) -> Expr:
         if len(limit) != 3 or limit[1] != 1:
             raise DerivationError(f"{e}: write sums and maxima as (index, 1, size)")
         variable, _, upper = limit
-        kind = MaxOver if isinstance(e, MaxOver) else sympy.Sum
-        body = (
-            _bind(MaxOver, body, variable, upper)
-            if kind is MaxOver
-            else _sum(body, variable, upper)
-        )
+        if isinstance(e, sympy.Sum):
+            body = _sum(body, variable, upper)
+        elif variable in body.free_symbols:
+            body = _bind(MaxOver, body, ((variable, upper),))
+        # the maximum of what does not depend on the index is itself: sizes are positive
     return body
 
 
 def _sum(body: Expr, variable: Symbol, upper: Expr) -> Expr:
-    """A sum whose body is in normal form: linear, constant factors outside."""
+    """A sum whose body is in normal form: linear, constant factors outside, nested sums in one."""
     total: Expr = sympy.Integer(0)
     for term in sympy.Add.make_args(sympy.expand(body)):
         inside: list[Expr] = []
@@ -115,15 +120,73 @@ def _sum(body: Expr, variable: Symbol, upper: Expr) -> Expr:
         elif is_vector(sympy.Mul(*outside)):
             raise DerivationError(f"{term} under a sum over {variable}: move the vector out of it")
         else:
-            total += sympy.Mul(*outside) * _bind(sympy.Sum, sympy.Mul(*inside), variable, upper)
+            flat, limits = _flattened(inside, variable)
+            total += sympy.Mul(*outside) * _bind(sympy.Sum, flat, ((variable, upper), *limits))
     return sympy.expand(total)
 
 
-def _bind(kind: type, body: Expr, variable: Symbol, upper: Expr) -> Expr:
-    """A sum or maximum whose bound index has a name that depends on its nesting depth only."""
+def _flattened(
+    factors: list[Expr], variable: Symbol
+) -> tuple[Expr, tuple[tuple[Symbol, Expr], ...]]:
+    """Factors that depend on an index that is summed over: Σ_a f · Σ_b g becomes f g under Σ_a Σ_b, fresh indices.
+
+    Whatever the order of summation was, the result has the same factors under the same indices.
+    """
+    out: list[Expr] = []
+    limits: list[tuple[Symbol, Expr]] = []
+    for factor in factors:
+        base, exponent = factor.as_base_exp()
+        power = isinstance(base, sympy.Sum) and exponent.is_Integer and exponent > 0
+        # a sum whose length depends on the index does not commute with it
+        power = power and all(variable not in size.free_symbols for *_, size in base.limits)
+        for _ in range(int(exponent) if power else 0):
+            fresh = {v: sympy.Dummy(v.name, integer=True, positive=True) for v in base.variables}
+            out.append(base.function.xreplace(fresh))
+            limits += [(fresh[v], size) for v, _, size in base.limits]
+        if not power:
+            out.append(factor)
+    return sympy.Mul(*out), tuple(limits)
+
+
+def _bind(kind: type, body: Expr, limits: tuple[tuple[Symbol, Expr], ...]) -> Expr:
+    """A sum or maximum whose bound indices have names that depend on the nesting depth only.
+
+    Sums commute, so of all ways to name several indices the first in sympy's order is taken; where there are too many,
+    the expression stays correct without being canonical.
+    """
     depth = 1 + max((_depth(s) for s in body.atoms(ExprWithLimits)), default=0)
-    canonical = Symbol(f"_{upper}{depth}", integer=True, positive=True)
-    return kind(instantiate(body, {variable: canonical}), (canonical, 1, upper))
+    sizes: dict[Expr, list[Symbol]] = {}
+    for variable, upper in limits:
+        sizes.setdefault(upper, []).append(variable)
+    taken = body.free_symbols - {variable for variable, _ in limits}
+    names = {upper: _fresh(upper, depth, len(group), taken) for upper, group in sizes.items()}
+    bodies = (instantiate(body, table) for table in _namings(sizes, names))
+    first = next(bodies)
+    if 1 < prod(factorial(len(group)) for group in sizes.values()) <= _ORDERS:
+        first = min((first, *bodies), key=sympy.default_sort_key)
+    return kind(first, *((v, 1, upper) for upper in sorted(names, key=str) for v in names[upper]))
+
+
+def _fresh(upper: Expr, depth: int, count: int, taken: set[Symbol]) -> list[Symbol]:
+    """The first ``count`` names at this depth that do not capture a free symbol."""
+    found: list[Symbol] = []
+    while len(found) < count:
+        name = Symbol(f"_{upper}{depth}", integer=True, positive=True)
+        found += [name] if name not in taken else []
+        depth += 1
+    return found
+
+
+def _namings(
+    sizes: dict[Expr, list[Symbol]], names: dict[Expr, list[Symbol]]
+) -> Iterator[dict[Expr, Symbol]]:
+    """All ways to give the indices of each size their canonical names."""
+    for orders in product(*(permutations(names[upper]) for upper in sizes)):
+        yield {
+            old: new
+            for group, order in zip(sizes.values(), orders, strict=True)
+            for old, new in zip(group, order, strict=True)
+        }
 
 
 def _depth(s: ExprWithLimits) -> int:

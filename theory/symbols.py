@@ -178,10 +178,11 @@ class MaxOver(ExprWithLimits):
         return True if self.function.is_nonnegative else None
 
     def _sympystr(self, printer: Any) -> str:
-        return f"max_{self.variables[0]}({printer._print(self.function)})"
+        names = "".join(f"max_{v}(" for v in reversed(self.variables))
+        return names + printer._print(self.function) + ")" * len(self.variables)
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        index = printer._print(self.variables[0])
+        index = ",".join(printer._print(v) for v in reversed(self.variables))
         text = rf"\max_{{{index}}} {printer.parenthesize(self.function, 40)}"
         return rf"\left({text}\right)^{{{exp}}}" if exp else text
 
