@@ -1,0 +1,167 @@
+"""Imbalance of two-layer networks under gradient flow and gradient descent.
+
+Setting. W = W1 W2 with W1 ∈ R^{n×h} and W2 ∈ R^{h×m}, loss L = f(W) with f differentiable, ∇ = ∇f(W) ∈ R^{n×m}. The
+imbalance is D = W1ᵀW1 - W2W2ᵀ ∈ R^{h×h}. Entry by entry, with W1_j the j-th column of W1 and W2_j the j-th row of W2,
+D_ji = ⟨W1_j, W1_i⟩ - ⟨W2_j, W2_i⟩; j and i number hidden units. The gradients of the layers are G1 = ∇W2ᵀ (columns
+G1_j) and G2 = W1ᵀ∇ (rows G2_j).
+
+* Gradient flow W1' = -G1, W2' = -G2 keeps D.
+* Gradient descent with step η does not: exactly D⁺ = D + η² (G1ᵀG1 - G2G2ᵀ)
+  = D + η² (W2∇ᵀ∇W2ᵀ - W1ᵀ∇∇ᵀW1).
+* The ReLU network f(x) = Σ_j v_j σ(⟨w_j, x⟩) keeps ‖w_j‖² - v_j² for every neuron, with any loss.
+
+All are equalities between quantities that may vanish, so they are stated with a scale: a largest deviation is 0 if and
+only if S plus it is S, and the error bound is compared with S, the size of the weights; for neurons the ratio of two
+sides that are sums of squares is 1.
+
+Sources: Min, Tarmoun, Vidal & Mallada (ICML 2021; ICML 2023).
+"""
+
+from __future__ import annotations
+
+from theory.quantity import (
+    Quantity,
+    amax,
+    equals,
+    inner,
+    log,
+    maximum,
+    sqnorm,
+    total,
+    var,
+)
+from theory.quantity import qabs as absolute
+from theory.quantity import quantity as number
+from theory.statement import (
+    Definition,
+    Domain,
+    Hypothesis,
+    Kind,
+    Part,
+    Setting,
+    Source,
+    Statement,
+)
+
+AUTHORS = "Min, Tarmoun, Vidal & Mallada"
+FLOW_PAPER = (
+    f"{AUTHORS}, On the Explicit Role of Initialization on the Convergence and Implicit Bias of Overparametrized "
+    "Linear Networks (ICML 2021)"
+)
+DESCENT_PAPER = (
+    f"{AUTHORS}, On the Convergence of Gradient Flow on Multi-layer Linear Models (ICML 2023)"
+)
+CLAIM = "proofs_checks.claims.linear_networks:LinearClaim"
+NEURON_CLAIM = "proofs_checks.claims.linear_networks:NeuronClaim"
+_DERIVATIONS = "theory.derivations_linear_networks"
+
+LINEAR = Setting(model="linear", losses=("least-squares",), reduction="sum")
+ANY_LOSS = Setting(losses=("exponential", "logistic2", "logistic", "squared"), reduction="sum")
+
+# Columns of W1, rows of W2 and the gradients; the names with an underscore are the same arrays, numbered by i.
+W1, W2, G1, G2 = (var(name, "jk") for name in ("W1", "W2", "G1", "G2"))
+W1_i, W2_i, G1_i, G2_i = (var(name + "_", "ik") for name in ("W1", "W2", "G1", "G2"))
+D, D_0, D_next = (var(name, "ji") for name in ("D", "D_0", "D_next"))
+P, Q, S = var("P", "ji"), var("Q", "ji"), var("S")
+S_0, S_next, eta = var("S_0"), var("S_next"), var("eta")
+FLOW_RESOLUTION, DESCENT_RESOLUTION, NEURON_RESOLUTION = 1e-9, 1e-12, 1e-9
+
+
+def largest(entries: Quantity) -> Quantity:
+    """max over j and i of |entries_ji|."""
+    return amax(amax(absolute(entries), "i"), "j")
+
+
+IMBALANCE = Definition(
+    "D", inner(W1, W1_i) - inner(W2, W2_i), "the imbalance W1ᵀW1 - W2W2ᵀ; D_0 is its start"
+)
+SIZE = total(sqnorm(W1), "j") + total(sqnorm(W2), "j")
+
+IMBALANCE_FLOW = Statement(
+    id="linear-networks/imbalance-flow",
+    title="Gradient flow keeps the imbalance W1ᵀW1 - W2W2ᵀ",
+    kind=Kind.EQUALITY,
+    source=Source(FLOW_PAPER, "Section 2"),
+    hypotheses=(),
+    definitions=(
+        IMBALANCE,
+        Definition("S", SIZE + S_0, "‖W1‖² + ‖W2‖² now and (S_0) at the start: the scale"),
+    ),
+    parts=(
+        Part(
+            "imbalance",
+            equals(S + largest(D - D_0), S),
+            Domain(number(0), None, "for t ≥ 0, that is D = D_0"),
+            resolution=FLOW_RESOLUTION,
+        ),
+    ),
+    setting=LINEAR,
+    derivations={"least-squares": f"{_DERIVATIONS}:imbalance_flow"},
+    claim=CLAIM,
+    horizon=var("T"),
+)
+
+IMBALANCE_DESCENT = Statement(
+    id="linear-networks/imbalance-descent",
+    title="A step of gradient descent changes the imbalance by η² (W2∇ᵀ∇W2ᵀ - W1ᵀ∇∇ᵀW1)",
+    kind=Kind.EQUALITY,
+    source=Source(DESCENT_PAPER, "Section 2", "the discrete step, re-derived"),
+    hypotheses=(),
+    definitions=(
+        IMBALANCE,
+        Definition("P", inner(G1, G1_i), "W2∇ᵀ∇W2ᵀ, from G1 = ∇W2ᵀ"),
+        Definition("Q", inner(G2, G2_i), "W1ᵀ∇∇ᵀW1, from G2 = W1ᵀ∇"),
+        Definition(
+            "S",
+            SIZE + S_next + eta**2 * (total(sqnorm(G1), "j") + total(sqnorm(G2), "j")),
+            "‖W1‖² + ‖W2‖² before and (S_next) after the step, and η² ‖∇L‖²: the scale",
+        ),
+    ),
+    parts=(
+        Part(
+            "imbalance",
+            equals(S + largest(D_next - D - eta**2 * (P - Q)), S),
+            Domain(number(0), var("last_step"), "for every step, that is D_next = D + η² (P - Q)"),
+            resolution=DESCENT_RESOLUTION,
+        ),
+    ),
+    setting=LINEAR,
+    derivations={"least-squares": f"{_DERIVATIONS}:imbalance_descent"},
+    claim=CLAIM,
+)
+
+# -- one neuron -----------------------------------------------------------------------------------------------------
+w, v, w_0, v_0 = var("w", "jk"), var("v", "j"), var("w_0", "jk"), var("v_0", "j")
+a, b = var("a", "j"), var("b", "j")
+NONZERO = Hypothesis(
+    "non-zero start",
+    number(0) < var("W_min"),
+    "w_j(0) ≠ 0 for every neuron, so that the ratio is defined",
+    "drop the neurons that start at zero",
+)
+_ALWAYS = Domain(number(0), None, "for t ≥ 0")
+
+IMBALANCE_FLOW_RELU = Statement(
+    id="linear-networks/imbalance-flow-relu",
+    title="Gradient flow keeps ‖w_j‖² - v_j² for every ReLU neuron",
+    kind=Kind.EQUALITY,
+    source=Source(FLOW_PAPER, "Section 2", "per neuron, for the ReLU and any loss"),
+    hypotheses=(NONZERO,),
+    definitions=(
+        Definition("a", sqnorm(w) + v_0**2, "v_0 is v at the start"),
+        Definition("b", sqnorm(w_0) + v**2, "w_0 is w at the start; a = b is the conservation law"),
+    ),
+    parts=(
+        Part("from above", equals(amax(a / b, "j"), 1), _ALWAYS, resolution=NEURON_RESOLUTION),
+        Part("from below", equals(amax(b / a, "j"), 1), _ALWAYS, resolution=NEURON_RESOLUTION),
+    ),
+    setting=ANY_LOSS,
+    derivations={loss: f"{_DERIVATIONS}:imbalance_flow_relu" for loss in ANY_LOSS.losses},
+    claim=NEURON_CLAIM,
+    # neurons of scale ε grow at most like exp(2 n X_max t): four times as long as they need for that
+    horizon=number(4)
+    * log(number(1) + number(1) / maximum(var("eps") * var("W_max"), var("eps")))
+    / (var("n") * var("X_max")),
+)
+
+STATEMENTS: tuple[Statement, ...] = (IMBALANCE_FLOW, IMBALANCE_FLOW_RELU, IMBALANCE_DESCENT)
