@@ -1,20 +1,7 @@
 """Trajectories of polynomial ODEs theta' = F(theta) by Taylor series, with an error bound.
 
-On a step the dense output is p(s) = sum_k c_k s^k, s = (t - t0)/tau in [0, 1], with tau a power of
-two times a power of two, so that rescaling the series is exact. The bound on |theta(t) - p(s)| is
-
-    e^{g(s)} E + D e^{g_+},    g' <= tau mu_2(DF),    D >= integral of |p' - tau F(p)|.
-
-* D: the defect is a polynomial in s. Below the degree K its coefficients vanish up to rounding,
-  which is counted; above, they are bounded by coefficient sums (``Program.tails``).
-* mu_2 is the largest eigenvalue of the symmetric part, a convex function: along a chord the
-  trapezoidal rule is an upper bound. The distance of DF(p(s)) from its chord is at most h^2/8 times
-  its second derivative; its change over the ball of radius |theta - p| is bounded as well. The
-  number of chords adapts, so that their allowance stays below a set fraction of an e-fold.
-
-Bounds hold over the whole step, not at samples (Hairer, Norsett & Wanner, Solving ODEs I, I.10,
-Theorem 10.6), and imply that the solution exists. They are evaluated in float64 with roundings
-counted to first order: an error bound in floating point, not a proof.
+The steps and the mathematics of the bound are in ``numerics.polynomial_steps``, the arithmetic of
+polynomials in ``numerics.polynomial_program``.
 """
 
 from __future__ import annotations
@@ -26,7 +13,8 @@ from enum import StrEnum
 import numpy as np
 
 from numerics.errors import NumericsError
-from numerics.polynomial_program import SLACK, UNIT, Array, PolynomialField
+from numerics.polynomial_program import SLACK, Array, PolynomialField
+from numerics.polynomial_steps import PolynomialStep, finish, take_step
 from numerics.state import two_sum
 
 __all__ = [
@@ -38,11 +26,6 @@ __all__ = [
     "integrate_polynomial",
 ]
 
-# No step is longer than 2**LONGEST units of the series, however small the last coefficients are.
-LONGEST = 10
-# The chords of the Jacobian may cost this much of an e-fold of the error per step.
-ALLOWANCE = 2.0**-8
-MOST_CHORDS = 64
 # A step this much shorter than the elapsed time, with no way to continue, is a blow-up.
 BLOW_UP = 1e-5
 
@@ -86,48 +69,6 @@ class PolynomialOptions:
             raise NumericsError("tolerance must be between 0 and 1; it is relative to the state")
         if self.max_steps < 1:
             raise NumericsError("max_steps must be at least 1")
-
-
-@dataclass(frozen=True)
-class PolynomialStep:
-    """A step [t0, t0 + tau] of a lane: the dense output and what bounds its error.
-
-    Args:
-        coefficients: (K+1, N) of p(s). start: error bound at s = 0.
-        defect: D e^{g_+}. growth: (m+1,) bounds on g at s = j/m. rates: (m,) on g' in between.
-    """
-
-    t0: float
-    tau: float
-    coefficients: Array
-    start: float
-    defect: float
-    growth: Array
-    rates: Array
-
-    def state(self, s: float) -> Array:
-        """p(s): (N,)."""
-        value = self.coefficients[-1].copy()
-        for c in self.coefficients[-2::-1]:
-            value = value * s + c
-        return value
-
-    def error(self, s: float) -> float:
-        """Bound on the distance of the computed ``state(s)`` from the solution."""
-        m = self.rates.size
-        j = min(int(s * m), m - 1)
-        growth = float(self.growth[j] + max(0.0, s - j / m) * self.rates[j])
-        k = np.arange(self.coefficients.shape[0])
-        # Horner's rule, and the rounding of s itself.
-        weights = (3.0 * k + 1.0) * s**k
-        evaluation = UNIT * float(np.sqrt(((weights @ np.abs(self.coefficients)) ** 2).sum()))
-        return (math.exp(growth) * self.start + self.defect + evaluation) * SLACK
-
-    @property
-    def radius(self) -> float:
-        """Bound on the distance of the exact p(s) from the solution over the whole step."""
-        growth = self.growth[:-1] + np.maximum(self.rates, 0.0) / self.rates.size
-        return (math.exp(float(growth.max())) * self.start + self.defect) * SLACK
 
 
 @dataclass(frozen=True)
@@ -183,7 +124,7 @@ class PolynomialTrajectory:
             int(np.searchsorted(self.times[lane], t, side="right")), len(self.steps[lane]) - 1
         )
         step = self.steps[lane][index]
-        return step, min((t - step.t0) / step.tau, 1.0)
+        return step, (t - step.t0) / step.tau
 
 
 def integrate_polynomial(
@@ -229,7 +170,7 @@ def _lane(field: PolynomialField, theta: Array, until: float, options: Polynomia
         if len(steps) >= options.max_steps:
             status = PolynomialStatus.budget
             break
-        step = _attempt(field, theta, t, error, until - t, options)
+        step = take_step(field, theta, t, error, until - t, options.order, options.tolerance)
         if step is None or t + step.tau <= t:
             tau = math.inf if step is None else step.tau
             last = min(tau, steps[-1].tau if steps else math.inf)
@@ -237,138 +178,12 @@ def _lane(field: PolynomialField, theta: Array, until: float, options: Polynomia
             status = PolynomialStatus.diverged if blow_up else PolynomialStatus.lost
             break
         steps.append(step)
-        theta, error = _finish(step)
-        t, lag = (float(x) for x in two_sum(np.float64(t), np.float64(step.tau)))
+        theta, error = finish(step)
+        sums = two_sum(np.array([t]), np.array([step.tau]))
+        t, lag = float(sums[0][0]), float(sums[1][0])
         if lag != 0.0:
             # The solution at the rounded time differs from that at the end of the step.
-            speed = np.arange(options.order + 1) @ np.abs(step.coefficients) / step.tau
-            error += abs(lag) * float(np.sqrt((speed**2).sum())) * SLACK
+            error += abs(lag) * step.speed * SLACK
     ends = np.array([*(step.t0 for step in steps[1:]), min(t, until)] if steps else [])
     reason = "" if status is PolynomialStatus.ok else f"at t = {t:.9g}: {_ADVICE[status]}"
     return tuple(steps), ends, status, reason
-
-
-def _finish(step: PolynomialStep) -> tuple[Array, float]:
-    """The state at the end of a step and its error bound."""
-    partial = np.cumsum(step.coefficients[::-1], axis=0)
-    rounding = UNIT * np.abs(partial[1:]).sum(axis=0)
-    error = math.exp(float(step.growth[-1])) * step.start + step.defect
-    return partial[-1], (error + float(np.sqrt((rounding**2).sum()))) * SLACK
-
-
-def _attempt(
-    field: PolynomialField,
-    theta: Array,
-    t: float,
-    error: float,
-    remaining: float,
-    options: PolynomialOptions,
-) -> PolynomialStep | None:
-    """The step from (t, theta), or None where there is none with finite bounds."""
-    found = _series(field, theta, options.order)
-    if found is None:
-        return None
-    series, last, unit = found
-    order = options.order
-    state = np.column_stack((series[1 : field.variables + 1], last))  # (N, K+1)
-    norms = np.sqrt((state**2).sum(axis=0))
-    # The largest power of two for which the last two terms meet the tolerance.
-    exponent = min(LONGEST, math.ceil(math.log2(remaining) - math.log2(unit)))
-    for k in (order - 1, order):
-        if norms[k] > 0.0:
-            goal = options.tolerance * max(norms[0], norms[1]) / norms[k]
-            exponent = min(exponent, math.floor(math.log2(goal) / k) if goal > 0.0 else -60)
-    program, form = field.form.program, field.form
-    for exponent in range(exponent, exponent - 8, -1):
-        scale = np.ldexp(1.0, exponent * np.arange(order + 1))
-        tau = math.ldexp(unit, exponent)
-        scaled = np.abs(series * scale[:order])
-        coefficients = (state * scale).T
-        tails = program.tails(scaled, np.abs(coefficients[-1]))
-        truncation = tau * (form.sizes @ tails) / (order + 1)
-        size = np.sqrt((np.abs(coefficients).sum(axis=0) ** 2).sum())
-        if np.sqrt((truncation**2).sum()) <= 4.0 * options.tolerance * size:
-            break
-    total = scaled.sum(axis=1)
-    mean = (scaled / np.arange(1, order + 1)).sum(axis=1)
-    rounding = form.sizes @ program.rounding(total)
-    rounding += UNIT * form.counts * (form.sizes @ mean)
-    rounding = tau * rounding + 2.0 * UNIT * np.abs(coefficients[1:]).sum(axis=0)
-    # What underflow in the series may have lost.
-    lost = math.ldexp(float(order * program.size), -1074 + order * max(exponent, 0))
-    lost *= 1.0 + tau * float(form.sizes.sum())
-    defect = (float(np.sqrt(((truncation + rounding) ** 2).sum())) + lost) * SLACK
-    return _bound(field, coefficients, t, tau, error, defect)
-
-
-def _series(field: PolynomialField, theta: Array, order: int) -> tuple[Array, Array, float] | None:
-    """Series of the nodes in t/unit: (nodes, K), and the coefficient K of theta: (N,)."""
-    form, n = field.form, field.variables
-    jacobian = field.jacobian.form.values(theta[:, None])
-    rate = float(np.sqrt((jacobian**2).sum()))
-    size = float(np.sqrt((theta**2).sum()))
-    speed = float(np.sqrt((form.values(theta[:, None]) ** 2).sum()))
-    if size > 0.0:
-        rate = max(rate, speed / size)
-    if not math.isfinite(rate) or not math.isfinite(speed):
-        return None
-    unit = math.ldexp(1.0, -max(-900, min(900, math.frexp(rate)[1]))) if rate > 0.0 else 1.0
-    for _ in range(12):
-        series = form.program.start(0.0, np.zeros((n, order)))
-        series[0, 0] = 1.0
-        state = theta
-        for k in range(order):
-            series[1 : n + 1, k] = state
-            form.program.extend(series, k)
-            state = (form.matrix @ series[:, k]) * (unit / (k + 1))
-        if np.isfinite(series).all() and np.isfinite(state).all():
-            return series, state, unit
-        # Far from an equilibrium the Jacobian may not know the time scale.
-        unit = math.ldexp(unit, -40)
-    return None
-
-
-def _bound(
-    field: PolynomialField,
-    coefficients: Array,
-    t: float,
-    tau: float,
-    error: float,
-    defect: float,
-) -> PolynomialStep | None:
-    """Propagate the error over a step; None where no ball around it can be closed."""
-    jacobian, order = field.jacobian, coefficients.shape[0] - 1
-    sizes = np.abs(coefficients).sum(axis=0)
-    second = jacobian.form.sizes @ jacobian.form.program.second_derivatives(coefficients)
-    bend = tau * jacobian.norm(second) / 8.0
-    if not math.isfinite(bend) or not math.isfinite(defect):
-        return None
-    chords = 1
-    while bend > ALLOWANCE * chords**2 and chords < MOST_CHORDS:
-        chords *= 2
-    points = (np.arange(chords + 1) / chords)[:, None] ** np.arange(order + 1) @ coefficients
-    entries = jacobian.form.values(points.T)
-    bounds = jacobian.form.absolute(points.T).max(axis=1)
-    mu = np.linalg.eigvalsh(jacobian.symmetric(entries))[:, -1]
-    # Roundings of the entries and of the eigenvalues.
-    backward = UNIT * (jacobian.roundings + 8.0 * field.variables) * jacobian.norm(bounds)
-    step = None
-    radius = 2.0 * (error + defect) + 4.0 * UNIT * order * float(np.sqrt((sizes**2).sum()))
-    for _ in range(6):
-        ball = jacobian.form.sizes @ jacobian.form.program.perturbation(sizes, radius)
-        extra = bend / chords**2 + tau * (jacobian.norm(ball) + backward)
-        rates = tau * np.maximum(mu[:-1], mu[1:]) + extra
-        mean = (0.5 * tau * (mu[:-1] + mu[1:]) + extra) / chords
-        growth = np.concatenate(([0.0], np.cumsum(mean))) * SLACK
-        worst = float(np.maximum(rates, 0.0).sum()) / chords
-        if not worst < 700.0:
-            return None
-        step = PolynomialStep(t, tau, coefficients, error, defect * math.exp(worst), growth, rates)
-        if step.radius < radius:
-            break
-        radius = 4.0 * step.radius
-    else:
-        return None
-    # An error bound that is larger than the state says nothing about it.
-    largest = max(float(np.sqrt((sizes**2).sum())), 2.0**-500)
-    return step if step.radius <= largest else None

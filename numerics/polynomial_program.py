@@ -261,7 +261,15 @@ class Jacobian:
     def norm(self, bounds: Array) -> float:
         """A bound on the spectral norm of a symmetric part whose entries are bounded: (entries,)."""
         full = self.symmetric(bounds)
-        return min(float(np.sqrt((full**2).sum())), float(full.sum(axis=1).max()))
+        return min(norm(full), float(full.sum(axis=1).max()))
+
+
+def norm(x: Array) -> float:
+    """Euclidean norm of all entries, without overflow or underflow of their squares."""
+    largest = float(np.abs(x).max(initial=0.0))
+    if not 0.0 < largest < math.inf:
+        return largest
+    return largest * math.sqrt(float(((x / largest) ** 2).sum()))
 
 
 def _ints(values: Sequence[int]) -> Ints:
