@@ -13,17 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from proofs_checks import cases as case_sets
-from proofs_checks.batch import Batch
-from proofs_checks.case import Case
 from proofs_checks.constants import constants, sharpen
 from proofs_checks.data import Dataset
 from proofs_checks.derivations import derivation_status, load_derivation
-from proofs_checks.measure import LANES, batches, measure_batch
+from proofs_checks.linear_case import read_case
+from proofs_checks.measure import (
+    LANES,
+    AnyCase,
+    batch_of,
+    batches,
+    measure_batch,
+    other_model,
+)
 from proofs_checks.profile import profile
 from proofs_checks.registry import origin
 from proofs_checks.registry import statement as find
 from proofs_checks.report import Report, StatementReport
-from proofs_checks.verdict import Verdict
+from proofs_checks.verdict import Rigor, Status, Verdict
 from theory.errors import LemmataError
 from theory.statement import Statement
 
@@ -52,7 +58,7 @@ def _version() -> str:
         return "0+unknown"
 
 
-def check(statement: Statement | str, case: Case) -> Verdict:
+def check(statement: Statement | str, case: AnyCase) -> Verdict:
     """The verdict of one statement (or its id) on one case."""
     s = find(statement) if isinstance(statement, str) else statement
     return verdicts([s], [case])[0][0]
@@ -60,12 +66,12 @@ def check(statement: Statement | str, case: Case) -> Verdict:
 
 def verdicts(
     statements: Sequence[Statement],
-    cases: Sequence[Case],
+    cases: Sequence[AnyCase],
     *,
     progress: Progress | None = None,
     workers: int | None = None,
 ) -> list[list[Verdict]]:
-    """Verdicts, one list per statement in the order of the cases.
+    """Verdicts, one list per statement in the order of the cases; vacuous on cases of another model.
 
     Args:
         progress: called with the number of cases that were finished since the last call.
@@ -76,7 +82,7 @@ def verdicts(
 
 def _campaign(
     statements: Sequence[Statement],
-    cases: Sequence[Case],
+    cases: Sequence[AnyCase],
     *,
     progress: Progress | None = None,
     workers: int | None = None,
@@ -110,14 +116,26 @@ def _campaign(
 
 
 def _measure(
-    statements: Sequence[Statement], cases: tuple[Case, ...]
+    statements: Sequence[Statement], cases: Sequence[AnyCase]
 ) -> tuple[list[list[Verdict]], list[float]]:
     """One batch, in whatever process; the shared integration is divided evenly."""
     start = time.perf_counter()
-    measured = measure_batch(statements, Batch(cases))
-    own = [t.seconds for t in measured.trackers]
-    rest = (time.perf_counter() - start - sum(own)) / max(len(own), 1)
-    return measured.verdicts, [s + rest for s in own]
+    fitting = [k for k, s in enumerate(statements) if s.setting.model == cases[0].model]
+    found = [[_foreign(s, case) for case in cases] for s in statements]
+    seconds = [0.0] * len(statements)
+    if fitting:
+        measured = measure_batch([statements[k] for k in fitting], batch_of(cases))
+        own = [t.seconds for t in measured.trackers]
+        rest = (time.perf_counter() - start - sum(own)) / len(own)
+        for k, row, spent in zip(fitting, measured.verdicts, own, strict=True):
+            found[k], seconds[k] = row, spent + rest
+    return found, seconds
+
+
+def _foreign(statement: Statement, case: AnyCase) -> Verdict:
+    """The verdict on a case of another model."""
+    reason = other_model(statement, case)
+    return Verdict(statement.id, case.hash, Status.VACUOUS, Rigor.NUMERICAL, reason=reason)
 
 
 def verify(
@@ -132,7 +150,8 @@ def verify(
     """Check the derivations of statements, and the statements on the default cases or on a data set.
 
     Args:
-        cases: number of cases (default: 384 without data, 128 with).
+        cases: number of cases of each model (default: 384 two-layer ReLU networks without data, 128 with; 64
+            for statements on single ReLU neurons, 48 linear networks).
         out: a directory for ``verdicts.json``, the cases, the certificates and one figure per statement.
 
     Raises:
@@ -146,16 +165,21 @@ def verify(
         raise LemmataError(f"--seed {seed}: a seed is a nonnegative integer")
     if out is not None and out.exists() and not out.is_dir():
         raise LemmataError(f"{out} exists and is no directory; choose another place for the output")
-    case_list = case_sets.for_statements(statements, dataset, count=cases, seed=seed)
-    found, seconds = _campaign(statements, case_list, progress=progress)
-    rows = []
-    for s, row, spent in zip(statements, found, seconds, strict=True):
-        start = time.perf_counter()
-        status, error = derivation_status(s)
-        rows.append(
-            StatementReport(s, tuple(row), status, error, spent + time.perf_counter() - start)
-        )
-    report = Report(_version(), seed, tuple(rows), tuple(case_list))
+    own_cases = [
+        (members, case_sets.for_group(kind, own, dataset, count=cases, seed=seed))
+        for kind, members in case_sets.groups(statements).items()
+        for own in [[statements[k] for k in members]]
+    ]
+    rows: dict[int, StatementReport] = {}
+    for members, case_list in own_cases:
+        found, seconds = _campaign([statements[k] for k in members], case_list, progress=progress)
+        for k, row, spent in zip(members, found, seconds, strict=True):
+            start = time.perf_counter()
+            status, error = derivation_status(statements[k])
+            spent += time.perf_counter() - start
+            rows[k] = StatementReport(statements[k], tuple(row), status, error, spent)
+    everything = tuple(case for _, case_list in own_cases for case in case_list)
+    report = Report(_version(), seed, tuple(rows[k] for k in range(len(statements))), everything)
     if out is not None:
         from proofs_checks.output import write
 
@@ -165,7 +189,8 @@ def verify(
 
 def case_count(statements: Sequence[Statement], dataset: Dataset | None, cases: int | None) -> int:
     """How many cases `verify` will use; the total of its progress."""
-    return cases or (case_sets.DEFAULT_CASES if dataset is None else case_sets.DATA_CASES)
+    kinds = case_sets.groups(statements)
+    return sum(case_sets.group_size(kind, dataset, cases) for kind in kinds)
 
 
 # -- replay -------------------------------------------------------------------------------------------------------
@@ -177,7 +202,7 @@ class ReplayReport:
         identical: every verdict came out the same, bit for bit. saved, now: the verdicts as plain data by statement.
     """
 
-    case: Case
+    case: AnyCase
     identical: bool
     saved: dict[str, Any]
     now: dict[str, Any]
@@ -192,7 +217,7 @@ class ReplayReport:
         }
 
 
-def casefile(case: Case, verdicts_by_id: dict[str, Verdict]) -> dict[str, Any]:
+def casefile(case: AnyCase, verdicts_by_id: dict[str, Verdict]) -> dict[str, Any]:
     """A case with the verdicts on it, as plain data that `replay` reads."""
     return {
         "format": CASEFILE,
@@ -226,7 +251,7 @@ def replay(path: Path | str) -> ReplayReport:
         raise LemmataError(
             f"{path} has no verdicts to compare with; write it with `lemmata verify -o`"
         )
-    case = Case.from_json(data.get("case"))
+    case = read_case(data.get("case"))
     origins = data.get("statements")
     origins = origins if isinstance(origins, dict) else {}
     statements = [find(str(origins.get(id, id))) for id in saved]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,6 +53,8 @@ class Case:
     balanced: bool
     name: str = ""
     seed: int = 0
+
+    model: ClassVar[str] = "two-layer-relu"
 
     @classmethod
     def create(

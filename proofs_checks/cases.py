@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import numerics
+from proofs_checks import linear_cases
 from proofs_checks.batch import Batch
 from proofs_checks.case import Case
 from proofs_checks.claims.early_alignment import EarlyAlignmentClaim
 from proofs_checks.data import Dataset, shipped
+from proofs_checks.linear_case import LinearCase
 from theory.early_alignment import ALIGNMENT_TIME, T_DEFINITION
 from theory.errors import LemmataError
+from theory.linear_networks import IMBALANCE_FLOW, IMBALANCE_FLOW_RELU
 from theory.statement import Statement
 
 Float = NDArray[np.float64]
@@ -190,18 +193,23 @@ def default(*, count: int = DEFAULT_CASES, seed: int = 0) -> list[Case]:
     """
     if count < 1:
         raise LemmataError(f"count = {count}: at least one case is needed")
-    digits = shipped()
-    sets = [
-        (*orthogonally_separable(n=4, d=2, seed=seed, spread=0.6), "separable n=4 d=2"),
-        (*orthogonally_separable(n=8, d=5, seed=seed, spread=0.6), "separable n=8 d=5"),
-        (digits.X / np.linalg.norm(digits.X, axis=1, keepdims=True), digits.y, digits.name),
-    ]
+    sets = _default_sets(seed)
     shares = [count // 3 + (1 if k < count % 3 else 0) for k in range(3)]
     return [
         c
         for (X, y, name), share in zip(sets, shares, strict=True)
         if share
         for c in on(X, y, count=share, seed=seed, name=name)
+    ]
+
+
+def _default_sets(seed: int) -> list[tuple[Float, Float, str]]:
+    """(X, y, name) of the default case sets."""
+    digits = shipped()
+    return [
+        (*orthogonally_separable(n=4, d=2, seed=seed, spread=0.6), "separable n=4 d=2"),
+        (*orthogonally_separable(n=8, d=5, seed=seed, spread=0.6), "separable n=8 d=5"),
+        (digits.X / np.linalg.norm(digits.X, axis=1, keepdims=True), digits.y, digits.name),
     ]
 
 
@@ -228,14 +236,72 @@ def three_points(*, eps: float = 1e-3, h: int = 20, seed: int = 0) -> Case:
     )
 
 
-def for_statements(
+# -- what the command line uses -----------------------------------------------------------------------------------
+NETWORKS, NEURONS_ALONE, LINEAR = "two-layer-relu", "neurons", "linear"  # kinds of case sets
+_DEFAULT = {
+    NETWORKS: DEFAULT_CASES,
+    NEURONS_ALONE: linear_cases.NEURON_CASES,
+    LINEAR: linear_cases.LINEAR_CASES,
+}
+
+
+def groups(statements: Sequence[Statement]) -> dict[str, list[int]]:
+    """Positions of the statements that share a set of cases, by the kind of the set.
+
+    The kind follows the model of a statement; statements about single ReLU neurons have a set with unbalanced starts.
+
+    Raises:
+        LemmataError: there is no case set for a model.
+    """
+    out: dict[str, list[int]] = {}
+    for position, s in enumerate(statements):
+        kind = NEURONS_ALONE if s.claim == IMBALANCE_FLOW_RELU.claim else s.setting.model
+        if kind not in _DEFAULT:
+            raise LemmataError(
+                f"{s.id} speaks of the model {kind!r}, for which there are no default cases; it has to be one of "
+                f"{NETWORKS}, {LINEAR}, or give cases to lemmata.check"
+            )
+        out.setdefault(kind, []).append(position)
+    return out
+
+
+def group_size(kind: str, dataset: Dataset | None, count: int | None) -> int:
+    """How many cases a group of statements has."""
+    default = _DEFAULT[kind]
+    return count or (default if dataset is None else min(default, DATA_CASES))
+
+
+def for_group(
+    kind: str,
     statements: Sequence[Statement],
     dataset: Dataset | None,
     *,
     count: int | None = None,
     seed: int = 0,
-) -> list[Case]:
-    """The cases that `lemmata verify` uses: the user's data, or the default set."""
+) -> Sequence[Case | LinearCase]:
+    """The cases of a group of statements: on the user's data, or the default set of its kind.
+
+    Raises:
+        LemmataError: the data are too large for one of the statements.
+    """
+    size = group_size(kind, dataset, count)
+    if kind == LINEAR:
+        if dataset is None:
+            return linear_cases.linear(count=size, seed=seed)
+        if any(s.claim == IMBALANCE_FLOW.claim for s in statements):
+            linear_cases.require_flow(dataset)
+        return linear_cases.linear_on(dataset, count=size, seed=seed)
+    if kind == NEURONS_ALONE:
+        sets = _default_sets(seed) if dataset is None else [(dataset.X, dataset.y, dataset.name)]
+        return linear_cases.neurons(sets, count=size, seed=seed)
     if dataset is not None:
-        return on_dataset(dataset, count=count or DATA_CASES, seed=seed)
-    return default(count=count or DEFAULT_CASES, seed=seed)
+        return on_dataset(dataset, count=size, seed=seed)
+    return default(count=size, seed=seed)
+
+
+def for_statement(
+    statement: Statement, dataset: Dataset | None, *, count: int | None = None, seed: int = 0
+) -> Sequence[Case | LinearCase]:
+    """The cases that one statement is measured on by default."""
+    (kind,) = groups([statement])
+    return for_group(kind, [statement], dataset, count=count, seed=seed)

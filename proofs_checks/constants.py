@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from proofs_checks.cases import for_statements
+from proofs_checks.cases import for_statement
 from proofs_checks.derivations import load_derivation
 from proofs_checks.observed import Observed, observe
 from proofs_checks.registry import statement as find
@@ -75,15 +75,23 @@ def constants(
 
     With ``joint`` a row has the keys statement, loss, constants (two names) and pareto (pairs of values that verify
     jointly, none better in both); pairs without a trade-off are left out.
+
+    Raises:
+        LemmataError: none of the statements has a named constant.
     """
+    if statements and not any(s.constants for s in statements):
+        names = ", ".join(s.id for s in statements)
+        raise LemmataError(
+            f"no named constants in {names}: there is nothing to compare; see `lemmata show ID`"
+        )
     if joint:
         return _joint(statements, progress)
-    sample = for_statements(statements, None, count=cases or CASES, seed=seed)
     rows = []
     for s in statements:
-        observed = observe(s, sample)
-        for c in s.constants:
-            rows.append(_row(s, c, observed[c.name], seed))
+        if s.constants:
+            sample = for_statement(s, None, count=cases or CASES, seed=seed)
+            observed = observe(s, sample)
+            rows += [_row(s, c, observed[c.name], seed) for c in s.constants]
         if progress is not None:
             progress(1)
     return rows

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from proofs_checks.case import Case
 from proofs_checks.files import replace_with
 from proofs_checks.record import Recording
 from proofs_checks.verdict import Status, Verdict
@@ -124,18 +125,22 @@ def draw_directions(recording: Recording, path: Path) -> None:
     """The directions w_j/‖w_j‖ and the data: angles over time for d = 2, paths on the sphere for d = 3.
 
     Raises:
-        ValueError: d is neither 2 nor 3.
+        ValueError: d is neither 2 nor 3, or the network has no neurons.
     """
-    d = recording.directions.shape[2]
+    case, d = recording.case, recording.directions.shape[2]
+    if not isinstance(case, Case):
+        raise ValueError(
+            f"directions are those of ReLU neurons; the case is of the model {case.model}"
+        )
     if d == 2:
-        _draw_circle(recording, path)
+        _draw_circle(recording, case, path)
     elif d == 3:
-        _draw_sphere(recording, path)
+        _draw_sphere(recording, case, path)
     else:
         raise ValueError(f"directions can be drawn for d = 2 and 3, not {d}")
 
 
-def _draw_circle(recording: Recording, path: Path) -> None:
+def _draw_circle(recording: Recording, case: Case, path: Path) -> None:
     angles = np.unwrap(
         np.arctan2(recording.directions[..., 1], recording.directions[..., 0]), axis=0
     )
@@ -154,9 +159,9 @@ def _draw_circle(recording: Recording, path: Path) -> None:
         ax.set_title("— positive neurons    - - negative neurons", fontsize=9)
         turn = np.linspace(0, 2 * np.pi, 200)
         disc.plot(np.cos(turn), np.sin(turn), color=GREY, lw=0.8)
-        X = recording.case.X / np.linalg.norm(recording.case.X, axis=1, keepdims=True)
+        X = case.X / np.linalg.norm(case.X, axis=1, keepdims=True)
         for label, marker in ((1.0, "o"), (-1.0, "s")):
-            chosen = X[np.sign(recording.case.y) == label]
+            chosen = X[np.sign(case.y) == label]
             disc.plot(
                 chosen[:, 0],
                 chosen[:, 1],
@@ -179,15 +184,15 @@ def _draw_circle(recording: Recording, path: Path) -> None:
         _save(figure, path)
 
 
-def _draw_sphere(recording: Recording, path: Path) -> None:
+def _draw_sphere(recording: Recording, case: Case, path: Path) -> None:
     with _canvas(5.4, 5.0, subplot_kw={"projection": "3d"}) as (figure, ax):
         for j, sign in enumerate(recording.signs):
             p = recording.directions[:, j]
             ax.plot(*p.T, color=BLUE if sign > 0 else ORANGE, lw=1.0, ls="-" if sign > 0 else "--")
             ax.plot(*p[-1:].T, "o", color=BLUE if sign > 0 else ORANGE, ms=4)
-        X = recording.case.X / np.linalg.norm(recording.case.X, axis=1, keepdims=True)
+        X = case.X / np.linalg.norm(case.X, axis=1, keepdims=True)
         for label, marker in ((1.0, "^"), (-1.0, "v")):
-            chosen = X[np.sign(recording.case.y) == label]
+            chosen = X[np.sign(case.y) == label]
             ax.plot(*chosen.T, marker, color=GREEN if label > 0 else GREY, ms=6, ls="")
         ax.set_box_aspect((1, 1, 1))
         ax.set_title(recording.statement.id, fontsize=10)

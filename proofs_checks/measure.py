@@ -12,6 +12,9 @@ import numerics
 from proofs_checks.batch import Batch, Float, StepContext
 from proofs_checks.case import Case
 from proofs_checks.claims.trajectory import TrajectoryClaim
+from proofs_checks.linear_batch import LinearBatch
+from proofs_checks.linear_case import LinearCase
+from proofs_checks.linear_measure import Reached, follow
 from proofs_checks.tracker import Tracker
 from proofs_checks.verdict import Verdict
 from theory.errors import LemmataError
@@ -19,6 +22,7 @@ from theory.statement import Statement
 
 LANES = 64  # cases integrated together
 Listener = Callable[[StepContext], None]
+AnyCase = Case | LinearCase
 
 
 @dataclass
@@ -27,12 +31,21 @@ class Measured:
 
     batch: Batch
     trackers: list[Tracker]
-    result: numerics.FlowResult
+    result: numerics.FlowResult | Reached
     verdicts: list[list[Verdict]] = field(default_factory=list)  # per statement, per lane
 
 
-def batches(cases: Sequence[Case], lanes: int = LANES) -> list[tuple[list[int], Batch]]:
-    """Group cases that can be integrated together; each batch with the positions of its cases."""
+def batch_of(cases: Sequence[AnyCase]) -> Batch:
+    """Cases of one group as a batch of their model."""
+    linear = tuple(c for c in cases if isinstance(c, LinearCase))
+    others = tuple(c for c in cases if isinstance(c, Case))
+    if linear and others:
+        raise LemmataError("a batch needs cases of one model")
+    return LinearBatch(linear) if linear else Batch(others)
+
+
+def batches(cases: Sequence[AnyCase], lanes: int = LANES) -> list[tuple[list[int], Batch]]:
+    """Group cases that can be measured together; each batch with the positions of its cases."""
     groups: dict[object, list[int]] = {}
     for index, case in enumerate(cases):
         groups.setdefault(case.group(), []).append(index)
@@ -40,7 +53,7 @@ def batches(cases: Sequence[Case], lanes: int = LANES) -> list[tuple[list[int], 
     for members in groups.values():
         for start in range(0, len(members), lanes):
             chunk = members[start : start + lanes]
-            out.append((chunk, Batch(tuple(cases[i] for i in chunk))))
+            out.append((chunk, batch_of([cases[i] for i in chunk])))
     return out
 
 
@@ -59,12 +72,23 @@ def measure_batch(
         listeners: called with every step after the statements have seen it.
         on_start: called with the trackers before the integration.
         until: (B,) times up to which to integrate even where no statement asks for it.
+
+    Raises:
+        LemmataError: a statement speaks of another model than the cases.
     """
+    for s in statements:
+        if s.setting.model != batch.cases[0].model:
+            raise LemmataError(f"{s.id}: {other_model(s, batch.cases[0])}")
     claims: dict[str, TrajectoryClaim] = {}
     wanted = {name for s in statements for name in _variables(s)}
     for s in statements:
         if s.claim not in claims:
             claims[s.claim] = _load(s.claim)(batch, wanted)
+    if isinstance(batch, LinearBatch):
+        found = follow(
+            statements, claims, batch, listeners=listeners, on_start=on_start, until=until
+        )
+        return Measured(batch, *found)
     trackers = [Tracker(s, claims[s.claim]) for s in statements]
     if on_start is not None:
         on_start(trackers)
@@ -103,6 +127,14 @@ def measure_batch(
     measured = Measured(batch, trackers, result)
     measured.verdicts = [t.finish(result.t, stopped) for t in trackers]
     return measured
+
+
+def other_model(statement: Statement, case: AnyCase) -> str:
+    """Why a statement says nothing about a case of another model."""
+    return (
+        f"the statement speaks of the model {statement.setting.model}, the case is of the model {case.model}; "
+        "give a case of that model"
+    )
 
 
 def _variables(statement: Statement) -> set[str]:

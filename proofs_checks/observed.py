@@ -22,8 +22,7 @@ import numpy as np
 from numerics.evaluate import Environment, Key, freeze
 from numerics.supremum import compare
 from proofs_checks.batch import Batch, Float, StepContext
-from proofs_checks.case import Case
-from proofs_checks.measure import batches, measure_batch
+from proofs_checks.measure import AnyCase, batches, measure_batch
 from proofs_checks.parts import PartTracker
 from proofs_checks.sampling import uniform_nodes
 from proofs_checks.tracker import Tracker
@@ -49,7 +48,7 @@ class Observed:
     horizon: float | None
 
 
-def observe(statement: Statement, cases: Sequence[Case]) -> dict[str, Observed]:
+def observe(statement: Statement, cases: Sequence[AnyCase]) -> dict[str, Observed]:
     """The best value of every constant that the cases support, the others at their stated values."""
     out: dict[str, Observed] = {}
     affine: list[Constant] = []
@@ -163,7 +162,7 @@ class _Roots:
 
 
 def _affine(
-    statement: Statement, constants: Sequence[Constant], cases: Sequence[Case]
+    statement: Statement, constants: Sequence[Constant], cases: Sequence[AnyCase]
 ) -> dict[str, Observed]:
     worst: dict[str, list[float]] = {c.name: [] for c in constants}
     horizon = 0.0
@@ -242,7 +241,7 @@ class _Exit:
             self.seen[lanes] = np.maximum(self.seen[lanes], high[rows])
 
 
-def _domain(statement: Statement, constant: Constant, cases: Sequence[Case]) -> Observed:
+def _domain(statement: Statement, constant: Constant, cases: Sequence[AnyCase]) -> Observed:
     """T = τ/c: follow the relation to c/LONGER and see where it fails first."""
     short = constant.value / LONGER if constant.better == "smaller" else constant.value * LONGER
     longer = statement.with_constants(**{constant.name: Fraction(short)})

@@ -12,10 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from proofs_checks.api import casefile
-from proofs_checks.case import Case
 from proofs_checks.derivations import load_derivation
 from proofs_checks.figures import draw_directions, draw_statement
 from proofs_checks.files import write_json
+from proofs_checks.measure import AnyCase
 from proofs_checks.record import record
 from proofs_checks.report import Report, StatementReport
 from proofs_checks.verdict import Verdict
@@ -37,7 +37,7 @@ def write(report: Report, out: Path) -> None:
             _certificates(s, out / "certificates")
 
 
-def _figures(row: StatementReport, cases: dict[str, Case], folder: Path) -> None:
+def _figures(row: StatementReport, cases: dict[str, AnyCase], folder: Path) -> None:
     name = row.statement.id.replace("/", "-")
     tightest = row.tightest
     recording = record(row.statement, cases[tightest.case]) if tightest else None

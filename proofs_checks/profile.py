@@ -20,11 +20,11 @@ from numerics.evaluate import NDIM, Environment, freeze
 from numerics.extended import ScaledArray, constant
 from proofs_checks.batch import Batch, Float, StepContext
 from proofs_checks.case import Case
-from proofs_checks.cases import for_statements
+from proofs_checks.cases import for_statement
 from proofs_checks.data import Dataset
 from proofs_checks.derivations import load_derivation
 from proofs_checks.figures import draw_waterfall
-from proofs_checks.measure import batches, measure_batch
+from proofs_checks.measure import AnyCase, batches, measure_batch
 from proofs_checks.tracker import Tracker
 from theory.errors import LemmataError
 from theory.statement import Statement
@@ -122,9 +122,18 @@ def profile(
         raise LemmataError(
             f"{statement.id} is stated, not derived: it has no proof to profile; see `lemmata list`"
         )
+    if not any(load_derivation(path).spines for path in statement.derivations.values()):
+        raise LemmataError(
+            f"the proof of {statement.id} has equations only: no step gives a factor away, and there is nothing to "
+            "profile; see `lemmata show` for its steps"
+        )
     chosen = case or _tightest(
-        statement, for_statements([statement], dataset, count=CANDIDATES, seed=seed)
+        statement, for_statement(statement, dataset, count=CANDIDATES, seed=seed)
     )
+    if not isinstance(chosen, Case):
+        raise LemmataError(
+            f"{statement.id} on {chosen.name}: profiles follow two-layer ReLU networks only"
+        )
     if chosen.loss not in statement.derivations:
         known = ", ".join(statement.derivations)
         raise LemmataError(
@@ -143,8 +152,8 @@ def profile(
     )
 
 
-def _tightest(statement: Statement, cases: Sequence[Case]) -> Case:
-    found: list[tuple[float, Case]] = []
+def _tightest(statement: Statement, cases: Sequence[AnyCase]) -> AnyCase:
+    found: list[tuple[float, AnyCase]] = []
     for members, batch in batches(cases):
         for index, verdict in zip(
             members, measure_batch([statement], batch).verdicts[0], strict=True

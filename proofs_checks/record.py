@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from numerics.extended import ScaledArray
-from proofs_checks.batch import Batch, Float, StepContext
+from proofs_checks.batch import Float, StepContext
 from proofs_checks.case import Case
-from proofs_checks.measure import Measured, measure_batch
+from proofs_checks.measure import AnyCase, Measured, batch_of, measure_batch
 from proofs_checks.sampling import uniform_nodes
 from theory.statement import Statement
 
@@ -31,11 +31,12 @@ class Recording:
     Attributes:
         curves: one per part that has a domain.
         times: (m,). directions: (m, h, d) unit vectors w_j/‖w_j‖. log_norms: (m, h) log ‖w_j‖². signs: (h,).
+            All are empty for a linear network, which has no neurons.
         measured: trackers, verdicts and the integrator's result.
     """
 
     statement: Statement
-    case: Case
+    case: AnyCase
     curves: tuple[Curve, ...]
     times: Float
     directions: Float
@@ -44,7 +45,7 @@ class Recording:
     measured: Measured
 
 
-def record(statement: Statement, case: Case, *, until: float | None = None) -> Recording:
+def record(statement: Statement, case: AnyCase, *, until: float | None = None) -> Recording:
     """Integrate one case and keep what figures and profiles need.
 
     Args:
@@ -58,15 +59,16 @@ def record(statement: Statement, case: Case, *, until: float | None = None) -> R
     def listen(context: StepContext) -> None:
         times = uniform_nodes(context.start, context.end)
         env = context.environment(np.array([0]), times)
-        w = env.evaluate(["var", "w"])
-        length = env.evaluate(["norm", ["var", "w"]])
-        states.append(
-            (
-                times[0],
-                (w.m / length.m)[0, :, :, 0, :],
-                _log(env.evaluate(["sqnorm", ["var", "w"]]), times.size),
+        if isinstance(case, Case):
+            w = env.evaluate(["var", "w"])
+            length = env.evaluate(["norm", ["var", "w"]])
+            states.append(
+                (
+                    times[0],
+                    (w.m / length.m)[0, :, :, 0, :],
+                    _log(env.evaluate(["sqnorm", ["var", "w"]]), times.size),
+                )
             )
-        )
         for out, relation in zip(rows, relations, strict=True):
             with np.errstate(all="ignore"):
                 sides = [
@@ -77,7 +79,7 @@ def record(statement: Statement, case: Case, *, until: float | None = None) -> R
 
     measured = measure_batch(
         [statement],
-        Batch((case,)),
+        batch_of([case]),
         listeners=[listen],
         until=None if until is None else np.array([until]),
     )
@@ -89,10 +91,12 @@ def record(statement: Statement, case: Case, *, until: float | None = None) -> R
         start, end = part.interval(np.array([reached]))
         keep = (t >= start[0]) & (t <= end[0]) & ~np.isnan(b)
         curves.append(Curve(part.part.name, t[keep], a[keep], b[keep]))
-    times, directions, norms = (np.concatenate(c) for c in zip(*states, strict=True))
-    return Recording(
-        statement, case, tuple(curves), times, directions, norms, np.sign(case.v0), measured
-    )
+    if isinstance(case, Case):
+        times, directions, norms = (np.concatenate(c) for c in zip(*states, strict=True))
+        signs = np.sign(case.v0)
+    else:
+        times, directions, norms, signs = (np.empty(s) for s in ((0,), (0, 0, 0), (0, 0), (0,)))
+    return Recording(statement, case, tuple(curves), times, directions, norms, signs, measured)
 
 
 def _log(a: ScaledArray, m: int) -> Float:

@@ -17,7 +17,7 @@ from pathlib import Path
 from theory.errors import LemmataError
 from theory.statement import Statement
 
-TOPICS = ("theory.early_alignment",)
+TOPICS = ("theory.early_alignment", "theory.linear_networks")
 GROUP = "lemmata.statements"
 
 _origins: dict[str, str] = {}  # id -> FILE.py::NAME, for statements that came from a file

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proofs_checks.case import Case
+from proofs_checks.measure import AnyCase
 from proofs_checks.verdict import Rigor, Status, Verdict
 from theory.printing import text
 from theory.statement import Statement
@@ -90,7 +90,7 @@ class Report:
     version: str
     seed: int
     statements: tuple[StatementReport, ...]
-    cases: tuple[Case, ...]
+    cases: tuple[AnyCase, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data with the keys of `lemmata verify --json`."""

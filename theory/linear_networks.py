@@ -25,7 +25,6 @@ from theory.quantity import (
     equals,
     inner,
     log,
-    maximum,
     sqnorm,
     total,
     var,
@@ -51,8 +50,7 @@ FLOW_PAPER = (
 DESCENT_PAPER = (
     f"{AUTHORS}, On the Convergence of Gradient Flow on Multi-layer Linear Models (ICML 2023)"
 )
-CLAIM = "proofs_checks.claims.linear_networks:LinearClaim"
-NEURON_CLAIM = "proofs_checks.claims.linear_networks:NeuronClaim"
+_CLAIMS = "proofs_checks.claims.linear_networks"
 _DERIVATIONS = "theory.derivations_linear_networks"
 
 LINEAR = Setting(model="linear", losses=("least-squares",), reduction="sum")
@@ -97,7 +95,7 @@ IMBALANCE_FLOW = Statement(
     ),
     setting=LINEAR,
     derivations={"least-squares": f"{_DERIVATIONS}:imbalance_flow"},
-    claim=CLAIM,
+    claim=f"{_CLAIMS}:FlowClaim",
     horizon=var("T"),
 )
 
@@ -127,7 +125,7 @@ IMBALANCE_DESCENT = Statement(
     ),
     setting=LINEAR,
     derivations={"least-squares": f"{_DERIVATIONS}:imbalance_descent"},
-    claim=CLAIM,
+    claim=f"{_CLAIMS}:DescentClaim",
 )
 
 # -- one neuron -----------------------------------------------------------------------------------------------------
@@ -138,6 +136,10 @@ NONZERO = Hypothesis(
     number(0) < var("W_min"),
     "w_j(0) ≠ 0 for every neuron, so that the ratio is defined",
     "drop the neurons that start at zero",
+)
+# as long as neurons of scale ε need to reach the scale 1 if every point pulls them the same way
+NEURON_HORIZON = log(number(1) + number(1) / (var("eps") * var("W_max"))) / (
+    var("n") * var("X_max")
 )
 _ALWAYS = Domain(number(0), None, "for t ≥ 0")
 
@@ -157,11 +159,8 @@ IMBALANCE_FLOW_RELU = Statement(
     ),
     setting=ANY_LOSS,
     derivations={loss: f"{_DERIVATIONS}:imbalance_flow_relu" for loss in ANY_LOSS.losses},
-    claim=NEURON_CLAIM,
-    # neurons of scale ε grow at most like exp(2 n X_max t): four times as long as they need for that
-    horizon=number(4)
-    * log(number(1) + number(1) / maximum(var("eps") * var("W_max"), var("eps")))
-    / (var("n") * var("X_max")),
+    claim=f"{_CLAIMS}:NeuronClaim",
+    horizon=NEURON_HORIZON,
 )
 
 STATEMENTS: tuple[Statement, ...] = (IMBALANCE_FLOW, IMBALANCE_FLOW_RELU, IMBALANCE_DESCENT)

@@ -1,0 +1,207 @@
+"""How the imbalance of linear networks and of ReLU neurons is measured.
+
+Linear networks, variables at an instant: ``W1(j,k)`` columns of W1, ``W2(j,k)`` rows of W2, ``t``; the same arrays
+numbered by i are ``W1_(i,k)`` and ``W2_(i,k)``. At the start: ``D_0(j,i)`` and ``S_0`` = ‖W1‖² + ‖W2‖². Gradient
+descent has besides ``G1(j,k)`` columns of ∇W2ᵀ and ``G2(j,k)`` rows of W1ᵀ∇ (and ``G1_``, ``G2_``), and after the step
+``D_next(j,i)`` and ``S_next``; t is the number of the step.
+
+Gradient flow is a polynomial differential equation, integrated with an error bound in floating point; gradient descent
+is iterated in ball arithmetic, so that only the evaluation of the statement rounds.
+
+ReLU networks have, besides the variables of every trajectory, ``w_0(j,k)`` and ``v_0(j)``, the weights at the start.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+import flint
+import numpy as np
+
+from numerics.extended import ScaledArray, scaled
+from numerics.polynomial_flow import PolynomialField, PolynomialStatus, integrate_polynomial
+from proofs_checks.batch import Batch, Float
+from proofs_checks.claims.trajectory import TrajectoryClaim
+from proofs_checks.linear_balls import PRECISION, Iterate, descend, exact, matrix, number, vectors
+from proofs_checks.linear_batch import LinearBatch, LinearContext, numbered_by_i, stack
+from proofs_checks.linear_case import LinearCase
+from theory.errors import LemmataError
+
+MOST_TERMS = (
+    12_000  # of the polynomial field of a flow; with more of them a case takes many seconds
+)
+
+
+class LinearClaim(TrajectoryClaim, ABC):
+    """Numbers of linear networks at the start; derived classes say how the weights move.
+
+    Attributes:
+        reached: (B,) the end of each lane. stopped: for each lane why it ended early, or "".
+    """
+
+    def __init__(self, batch: LinearBatch, wanted: Iterable[str]) -> None:
+        super().__init__(batch, wanted)
+        self.linear = batch
+        self.reached: Float = np.zeros(batch.size)
+        self.stopped: list[str] = [""] * batch.size
+        with flint.ctx.workprec(PRECISION):
+            zeros = [exact(np.zeros(a.shape)) for a in (batch.linear[0].W1, batch.linear[0].W2)]
+            starts = [Iterate(exact(c.W1), exact(c.W2), *zeros) for c in batch.linear]
+            self.numbers["D_0"] = stack([matrix(s.imbalance) for s in starts])
+            self.numbers["S_0"] = stack([number(s.size) for s in starts])
+
+    @abstractmethod
+    def follow(self, lane: int, until: float) -> Iterator[LinearContext]:
+        """The steps of a lane in order, up to a time; sets ``reached`` and ``stopped``."""
+
+
+class FlowClaim(LinearClaim):
+    """Gradient flow W1' = -∇W2ᵀ, W2' = -W1ᵀ∇."""
+
+    def follow(self, lane: int, until: float) -> Iterator[LinearContext]:
+        case = self.linear.linear[lane]
+        start = np.concatenate([case.W1.ravel(), case.W2.ravel()])
+        path = integrate_polynomial(gradient_field(case), start[None], until)
+
+        def variables(times: Float) -> dict[str, ScaledArray]:
+            states = np.stack([path.state(0, float(t)) for t in times[0]])
+            errors = np.array([path.error(0, float(t)) for t in times[0]])
+            n, h, m = case.shape
+            return _layers(
+                states[:, : n * h].reshape(-1, n, h), states[:, n * h :].reshape(-1, h, m), errors
+            ) | {"t": scaled(times[:, :, None, None, None])}
+
+        self.reached[lane] = path.end(0)
+        if path.status[0] is not PolynomialStatus.ok:
+            self.stopped[lane] = path.reason[0]
+        ends = path.times[0] if path.times[0].size else np.zeros(1)
+        for span in zip([0.0, *ends[:-1]], ends, strict=True):
+            yield LinearContext(self.linear, lane, span, self.numbers, variables)
+
+
+def _layers(W1: Float, W2: Float, errors: Float) -> dict[str, ScaledArray]:
+    """W1 (t, n, h) and W2 (t, h, m) as vectors; the error of the whole state bounds that of each vector."""
+    radius = errors[None, :, None, None, None]
+    first = scaled(np.swapaxes(W1, 1, 2)[None, :, :, None, :], radius)
+    second = scaled(W2[None, :, :, None, :], radius)
+    return {
+        "W1": first,
+        "W2": second,
+        "W1_": numbered_by_i(first),
+        "W2_": numbered_by_i(second),
+    }
+
+
+def require_small(n: int, h: int, m: int) -> None:
+    """Refuse the gradient flow of layers n×h and h×m where its polynomial field is too large.
+
+    Raises:
+        LemmataError: there are too many terms.
+    """
+    count = 2 * n * h * m * (n * h + 1)
+    if count > MOST_TERMS:
+        raise LemmataError(
+            f"the gradient flow of layers {n}×{h} and {h}×{m} has {count} terms, more than {MOST_TERMS}; use fewer "
+            "columns or hidden units, or linear-networks/imbalance-descent, which has no such limit"
+        )
+
+
+def gradient_field(case: LinearCase) -> PolynomialField:
+    """The gradient flow as polynomials in the entries of W1, row by row, then those of W2.
+
+    With ∇ = M W1 W2 - N: W1_rj' = -Σ_c ∇_rc W2_jc and W2_jc' = -Σ_r W1_rj ∇_rc, every product multiplied out, so
+    that the coefficients are entries of -M and N and nothing rounds.
+
+    Raises:
+        LemmataError: see `require_small`.
+    """
+    (n, h, m), (M, N) = case.shape, case.quadratic
+    require_small(n, h, m)
+
+    def first(row: int, unit: int) -> int:
+        return row * h + unit
+
+    def second(unit: int, column: int) -> int:
+        return n * h + unit * m + column
+
+    def gradient(row: int, column: int, factor: int) -> list[tuple[float, tuple[int, ...]]]:
+        """-∇ at (row, column) times a variable."""
+        terms = [
+            (-float(M[row, p]), (first(p, q), second(q, column), factor))
+            for p in range(n)
+            for q in range(h)
+            if M[row, p] != 0
+        ]
+        return terms + ([(float(N[row, column]), (factor,))] if N[row, column] != 0 else [])
+
+    rows = [
+        [t for c in range(m) for t in gradient(r, c, second(j, c))]
+        for r in range(n)
+        for j in range(h)
+    ]
+    rows += [
+        [t for r in range(n) for t in gradient(r, c, first(r, j))]
+        for j in range(h)
+        for c in range(m)
+    ]
+    return PolynomialField(n * h + h * m, tuple(map(tuple, rows)))
+
+
+class DescentClaim(LinearClaim):
+    """Gradient descent W1⁺ = W1 - η ∇W2ᵀ, W2⁺ = W2 - η W1ᵀ∇; one context per step."""
+
+    def follow(self, lane: int, until: float) -> Iterator[LinearContext]:
+        case = self.linear.linear[lane]
+        iterates, bits = descend(case)
+        if len(iterates) <= case.steps:
+            self.stopped[lane] = (
+                f"after {len(iterates) - 1} steps the iterates need more than {bits} bits; "
+                "use fewer steps or a smaller eta"
+            )
+        for k, (now, after) in enumerate(pairwise(iterates)):
+            if k > until:
+                return
+            self.reached[lane] = float(k)
+            with flint.ctx.workprec(bits):
+                known = self.measured(now, after)
+
+            def variables(
+                times: Float, known: dict[str, ScaledArray] = known
+            ) -> dict[str, ScaledArray]:
+                return known | {"t": scaled(times[:, :, None, None, None])}
+
+            yield LinearContext(self.linear, lane, (k, k), self.numbers, variables)
+
+    def measured(self, now: Iterate, after: Iterate) -> dict[str, ScaledArray]:
+        """The variables of one step, from balls."""
+        arrays = {
+            "W1": vectors(now.W1.transpose()),
+            "W2": vectors(now.W2),
+            "G1": vectors(now.G1.transpose()),
+            "G2": vectors(now.G2),
+        }
+        twins = {name + "_": numbered_by_i(a) for name, a in arrays.items()}
+        return {
+            **arrays,
+            **twins,
+            "D_next": matrix(after.imbalance),
+            "S_next": number(after.size),
+        }
+
+
+class NeuronClaim(TrajectoryClaim):
+    """A ReLU network with its weights at the start."""
+
+    def __init__(self, batch: Batch, wanted: Iterable[str]) -> None:
+        super().__init__(batch, wanted)
+        mantissa, exponent = batch.eps
+        factor = mantissa[:, None, None, None, None]
+        e = exponent[:, None, None, None, None]
+        v0 = np.stack([c.v0 for c in batch.cases])
+        for name, start in (("w_0", batch.W0), ("v_0", v0[:, :, None])):
+            m = start[:, None, :, None, :] * factor
+            # the mantissa of ε is rounded, so is the product, and in a balanced case v_0 is a rounded norm
+            size = np.sqrt(np.sum(m * m, axis=-1, keepdims=True))
+            self.numbers[name] = scaled(m, (batch.X.shape[1] + 4) * 2.0**-52 * size, e)

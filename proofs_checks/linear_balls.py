@@ -1,0 +1,129 @@
+"""Gradient descent of a linear network in ball arithmetic, and balls as scaled floats with a radius.
+
+Why balls: rounding errors of the iterates would otherwise be those of the statement that is checked; in exact rationals
+the numbers triple their length with every step. The precision is doubled until the radii are far below float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import flint
+import numpy as np
+from flint import arb, arb_mat
+
+from numerics.extended import ScaledArray, scaled
+from proofs_checks.linear_case import Float, LinearCase
+
+PRECISION, MOST = 192, 12288  # bits
+WANTED = 80  # bits that the iterates must have
+ROUNDING = 2.0**-52  # of a ball's midpoint as a float, relative
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """One iterate: layers W1 (n, h), W2 (h, m) and their gradients G1 = ∇W2ᵀ, G2 = W1ᵀ∇, as matrices of balls."""
+
+    W1: arb_mat
+    W2: arb_mat
+    G1: arb_mat
+    G2: arb_mat
+
+    @property
+    def imbalance(self) -> arb_mat:
+        """W1ᵀW1 - W2W2ᵀ, (h, h)."""
+        return self.W1.transpose() * self.W1 - self.W2 * self.W2.transpose()
+
+    @property
+    def size(self) -> arb:
+        """‖W1‖² + ‖W2‖²."""
+        return sum((x * x for a in (self.W1, self.W2) for x in a.entries()), arb(0))
+
+
+def descend(case: LinearCase) -> tuple[list[Iterate], int]:
+    """The iterates 0 … ``steps`` of gradient descent, and the precision at which their numbers have WANTED bits.
+
+    The list is shorter where even the largest precision does not give them.
+    """
+    bits = PRECISION
+    while True:
+        with flint.ctx.workprec(bits):
+            iterates = _run(case)
+        if len(iterates) == case.steps + 1 or bits >= MOST:
+            return iterates, bits
+        bits *= 2
+
+
+def _run(case: LinearCase) -> list[Iterate]:
+    M, N = (exact(a) for a in case.quadratic)
+    W1, W2, eta = exact(case.W1), exact(case.W2), arb(case.eta)
+    out: list[Iterate] = []
+    while len(out) <= case.steps:
+        gradient = M * (W1 * W2) - N
+        iterate = Iterate(W1, W2, gradient * W2.transpose(), W1.transpose() * gradient)
+        if not all(map(_sharp, (iterate.W1, iterate.W2, iterate.G1, iterate.G2))):
+            break
+        out.append(iterate)
+        W1, W2 = W1 - eta * iterate.G1, W2 - eta * iterate.G2
+    return out
+
+
+def _sharp(a: arb_mat) -> bool:
+    """Whether the radii are below 2**-WANTED of the largest entry."""
+    entries = a.entries()
+    largest = max(abs(x).mid() for x in entries)
+    return all(x.is_finite() for x in entries) and all(
+        x.rad() <= largest * arb(2) ** -WANTED for x in entries
+    )
+
+
+def exact(a: Float) -> arb_mat:
+    """Floats as exact balls."""
+    return arb_mat([[arb(x) for x in row] for row in a.tolist()])
+
+
+# -- balls as scaled floats -----------------------------------------------------------------------------------------
+def vectors(a: arb_mat) -> ScaledArray:
+    """The rows of a matrix as vectors, with axes (1, 1, row, 1, coordinate)."""
+    rows = [_floats(row) for row in a.tolist()]
+    m = np.array([r[0] for r in rows])[None, None, :, None, :]
+    radius, e = (np.array([r[k] for r in rows])[None, None, :, None, None] for k in (1, 2))
+    return scaled(m, radius, e)
+
+
+def matrix(a: arb_mat) -> ScaledArray:
+    """The entries of a matrix as numbers, with axes (1, 1, row, column, 1)."""
+    cells = [[_floats([x]) for x in row] for row in a.tolist()]
+    m = np.array([[c[0][0] for c in row] for row in cells])
+    radius, e = (np.array([[c[k] for c in row] for row in cells]) for k in (1, 2))
+    put = (None, None, slice(None), slice(None), None)
+    return scaled(m[put], radius[put], e[put])
+
+
+def number(x: arb) -> ScaledArray:
+    """A ball as a number."""
+    return matrix(arb_mat([[x]]))
+
+
+def _floats(row: Sequence[arb]) -> tuple[list[float], float, int]:
+    """Mantissas, Euclidean radius and common exponent."""
+    top = max((abs(x).upper() for x in row), key=lambda b: b.mid())
+    if top == 0:
+        return [0.0] * len(row), 0.0, 0
+    exponent = sum(int(k) for k in _exponent(top))
+    with flint.ctx.workprec(128):
+        shifted = [x * arb(2) ** -exponent for x in row]
+        mids = [float(x.mid()) for x in shifted]
+        rads = [
+            float(x.rad()) * (1 + ROUNDING) + ROUNDING * abs(m) + 2.0**-1000 * (not x.is_zero())
+            for x, m in zip(shifted, mids, strict=True)
+        ]
+    return mids, math.hypot(*rads) * (1 + 2 * ROUNDING), exponent
+
+
+def _exponent(x: arb) -> tuple[int, int]:
+    """(bits of the mantissa, exponent) of a positive number that is exact."""
+    mantissa, exponent = x.mid().man_exp()
+    return int(mantissa).bit_length(), int(exponent)
