@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from theory.conservation.builders_combine import (
+    MIRRORS,
+    change_of_variables,
+    direct_sum,
+    with_mirror,
+)
 from theory.conservation.builders_linear import (
     attention,
     cp,
@@ -13,12 +19,16 @@ from theory.conservation.builders_linear import (
     nmf,
 )
 from theory.conservation.builders_units import conv, homogeneous, icnn, prelu, relu
+from theory.conservation.residual import residual
 
 __all__ = [
+    "MIRRORS",
     "attention",
+    "change_of_variables",
     "conv",
     "cp",
     "diagonal",
+    "direct_sum",
     "hadamard",
     "homogeneous",
     "icnn",
@@ -28,4 +38,6 @@ __all__ = [
     "nmf",
     "prelu",
     "relu",
+    "residual",
+    "with_mirror",
 ]

@@ -156,9 +156,7 @@ def check_widths(family: str, least: int = 1, /, **widths: int | Sequence[int]) 
     for name, given in widths.items():
         for width in given if isinstance(given, Sequence) else (given,):
             if isinstance(width, bool) or not isinstance(width, int) or width < least:
-                raise LemmataError(
-                    f"{family}: {name} = {given!r}; give integers >= {least}"
-                )
+                raise LemmataError(f"{family}: {name} = {given!r}; give integers >= {least}")
 
 
 def check_layers(family: str, widths: Sequence[int], least: int) -> tuple[int, ...]:
