@@ -57,7 +57,12 @@ class _Indexed(Expr):
         inner = "".join(printer._print(a) for a in self.indices)
         base, _, at_start = self.label.partition("@")
         base = {"gy": r"\Delta"}.get(base, base)
-        text = f"{base}_{{{inner}}}" + ("(0)" if at_start else "") if inner else base
+        base, plus, _ = base.partition("+")  # the value after a step
+        base, _, word = base.partition("_")
+        below = ",".join(filter(None, (rf"\mathrm{{{word}}}" if word else "", inner)))
+        text = base + (f"_{{{below}}}" if below else "") + ("(0)" if at_start and inner else "")
+        if plus:
+            text = f"({text}^{{+}})" if exp else f"{text}^{{+}}"
         return f"{text}^{{{exp}}}" if exp else text
 
 

@@ -105,7 +105,8 @@ def statement_page(statement: Statement) -> Iterator[RenderableType]:
     yield _indented(statement.text)
     yield _heading("LaTeX")
     yield _indented(statement.latex)
-    yield _heading("Hypotheses")
+    if statement.hypotheses:
+        yield _heading("Hypotheses")
     for hypothesis in statement.hypotheses:
         yield _indented(f"{relation_text(hypothesis.relation)}   ({hypothesis.text})")
     if statement.constants:
@@ -126,7 +127,11 @@ def _derivations(statement: Statement) -> Iterator[RenderableType]:
     from proofs_checks.api import load_derivation
     from theory.errors import DerivationError
 
-    for loss, path in statement.derivations.items():
+    by_path: dict[str, list[str]] = {}
+    for name, path in statement.derivations.items():
+        by_path.setdefault(path, []).append(name)
+    for path, losses in by_path.items():
+        loss = ", ".join(losses)
         try:
             steps = load_derivation(path).verify().describe()
         except DerivationError as error:
