@@ -71,7 +71,9 @@ def largest(entries: Quantity) -> Quantity:
 
 
 IMBALANCE = Definition(
-    "D", inner(W1, W1_i) - inner(W2, W2_i), "the imbalance W1ᵀW1 - W2W2ᵀ; D_0 is its start"
+    "D",
+    inner(W1, W1_i) - inner(W2, W2_i),
+    "the imbalance W1ᵀW1 - W2W2ᵀ; D_0 is its value at the start, D_next that after the step",
 )
 SIZE = total(sqnorm(W1), "j") + total(sqnorm(W2), "j")
 
@@ -79,7 +81,7 @@ IMBALANCE_FLOW = Statement(
     id="linear-networks/imbalance-flow",
     title="Gradient flow keeps the imbalance W1ᵀW1 - W2W2ᵀ",
     kind=Kind.EQUALITY,
-    source=Source(FLOW_PAPER, "Section 2"),
+    source=Source(FLOW_PAPER, "conservation of the imbalance"),
     hypotheses=(),
     definitions=(
         IMBALANCE,
@@ -89,7 +91,7 @@ IMBALANCE_FLOW = Statement(
         Part(
             "imbalance",
             equals(S + largest(D - D_0), S),
-            Domain(number(0), None, "for t ≥ 0, that is D = D_0"),
+            Domain(number(0), None, "for t ≥ 0"),
             resolution=FLOW_RESOLUTION,
         ),
     ),
@@ -103,7 +105,7 @@ IMBALANCE_DESCENT = Statement(
     id="linear-networks/imbalance-descent",
     title="A step of gradient descent changes the imbalance by η² (W2∇ᵀ∇W2ᵀ - W1ᵀ∇∇ᵀW1)",
     kind=Kind.EQUALITY,
-    source=Source(DESCENT_PAPER, "Section 2", "the discrete step, re-derived"),
+    source=Source(DESCENT_PAPER, "imbalance", "its change under a discrete step, re-derived"),
     hypotheses=(),
     definitions=(
         IMBALANCE,
@@ -119,7 +121,7 @@ IMBALANCE_DESCENT = Statement(
         Part(
             "imbalance",
             equals(S + largest(D_next - D - eta**2 * (P - Q)), S),
-            Domain(number(0), var("last_step"), "for every step, that is D_next = D + η² (P - Q)"),
+            Domain(number(0), var("last_step"), "for every step"),
             resolution=DESCENT_RESOLUTION,
         ),
     ),
@@ -147,7 +149,9 @@ IMBALANCE_FLOW_RELU = Statement(
     id="linear-networks/imbalance-flow-relu",
     title="Gradient flow keeps ‖w_j‖² - v_j² for every ReLU neuron",
     kind=Kind.EQUALITY,
-    source=Source(FLOW_PAPER, "Section 2", "per neuron, for the ReLU and any loss"),
+    source=Source(
+        FLOW_PAPER, "conservation of the imbalance", "per neuron, for the ReLU and any loss"
+    ),
     hypotheses=(NONZERO,),
     definitions=(
         Definition("a", sqnorm(w) + v_0**2, "v_0 is v at the start"),
