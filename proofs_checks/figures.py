@@ -73,16 +73,30 @@ def draw_statement(
 
 
 def draw_trajectory(recording: Recording, path: Path) -> None:
-    """Both sides of every relation along a trajectory, logarithmic; extreme scales are labelled by their exponent."""
+    """Both sides of every relation along a trajectory, logarithmic; extreme scales are labelled by their exponent.
+
+    Of an equality, whose sides are one line, the relative difference is drawn against its error bound and the declared
+    resolution; a difference of exactly 0 has no logarithm and is left out.
+    """
     curves = recording.curves
     with _canvas(6.4, 2.8 * len(curves), nrows=len(curves), squeeze=False) as (figure, axes):
         for ax, curve in zip(axes[:, 0], curves, strict=True):
-            for values, colour, style, label in (
+            lines = (
                 (curve.log_rhs, ORANGE, "--", "bound"),
                 (curve.log_lhs, BLUE, "-", "measured"),
-            ):
+            )
+            if curve.resolution is not None:
+                level = math.log(curve.resolution)
+                ax.axhline(level / math.log(10.0), color=GREY, lw=1.0, ls=":", label="resolution")
+                lines = (
+                    (curve.log_error, ORANGE, "--", "error bound"),
+                    (curve.log_gap, BLUE, "-", "relative difference"),
+                )
+            for values, colour, style, label in lines:
+                shown = np.where(np.isfinite(values), values, np.nan) / math.log(10.0)
+                mark = "." if label == "relative difference" else ""  # exact zeros isolate points
                 ax.plot(
-                    curve.times, values / math.log(10.0), style, color=colour, lw=1.8, label=label
+                    curve.times, shown, style, marker=mark, ms=3, color=colour, lw=1.8, label=label
                 )
             ax.yaxis.set_major_formatter(lambda v, _: f"$10^{{{v:g}}}$")
             ax.set_title(f"{recording.statement.id}: {curve.part}", loc="left", fontsize=10)

@@ -16,12 +16,20 @@ from theory.statement import Statement
 
 @dataclass(frozen=True)
 class Curve:
-    """One relation along a trajectory: times (m,), logarithms of both sides (m,)."""
+    """One relation along a trajectory: times (m,), logarithms of both sides (m,).
+
+    Attributes:
+        resolution: of an equality; None for an inequality.
+        log_gap, log_error: (m,) logarithms of |lhs - rhs| and of its error bound, relative to the larger side.
+    """
 
     part: str
     times: Float
     log_lhs: Float
     log_rhs: Float
+    log_gap: Float
+    log_error: Float
+    resolution: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ def record(statement: Statement, case: AnyCase, *, until: float | None = None) -
     """
     parts = [p for p in statement.parts if p.domain is not None]
     relations = [statement.expand(p.relation) for p in parts]
-    rows: list[list[tuple[Float, Float, Float]]] = [[] for _ in parts]
+    rows: list[list[tuple[Float, ...]]] = [[] for _ in parts]
     states: list[tuple[Float, Float, Float]] = []
 
     def listen(context: StepContext) -> None:
@@ -71,11 +79,14 @@ def record(statement: Statement, case: AnyCase, *, until: float | None = None) -
             )
         for out, relation in zip(rows, relations, strict=True):
             with np.errstate(all="ignore"):
-                sides = [
-                    _log(env.evaluate(q.to_data()), times.size)[:, 0]
-                    for q in (relation.lhs, relation.rhs)
-                ]
-            out.append((times[0], *sides))
+                lhs, rhs = (env.evaluate(q.to_data()) for q in (relation.lhs, relation.rhs))
+                a, b = (_log(side, times.size)[:, 0] for side in (lhs, rhs))
+                gap = lhs - rhs
+                error = ScaledArray(gap.r, np.zeros_like(gap.r), gap.e)
+                size, bound = (
+                    _log(side, times.size)[:, 0] - np.maximum(a, b) for side in (gap.abs(), error)
+                )
+            out.append((times[0], a, b, size, bound))
 
     measured = measure_batch(
         [statement],
@@ -87,10 +98,11 @@ def record(statement: Statement, case: AnyCase, *, until: float | None = None) -
     reached = float(measured.result.t[0])
     curves = []
     for part, out in zip([p for p in tracker.parts if p.start is not None], rows, strict=True):
-        t, a, b = (np.concatenate(c) for c in zip(*out, strict=True))
+        t, *logs = (np.concatenate(c) for c in zip(*out, strict=True))
         start, end = part.interval(np.array([reached]))
-        keep = (t >= start[0]) & (t <= end[0]) & ~np.isnan(b)
-        curves.append(Curve(part.part.name, t[keep], a[keep], b[keep]))
+        keep = (t >= start[0]) & (t <= end[0]) & ~np.isnan(logs[1])
+        a, b, size, bound = (values[keep] for values in logs)
+        curves.append(Curve(part.part.name, t[keep], a, b, size, bound, part.part.resolution))
     if isinstance(case, Case):
         times, directions, norms = (np.concatenate(c) for c in zip(*states, strict=True))
         signs = np.sign(case.v0)
