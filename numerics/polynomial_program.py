@@ -176,9 +176,12 @@ class Program:
         return errors * SLACK
 
     def perturbation(self, sizes: Array, radius: float | Array) -> Array:
-        """Bound on |m(x+d) - m(x)| for |x_i| <= sizes: (N,), |d_i| <= radius; -> (size,)."""
-        value = self.start(1.0, sizes)
-        change = self.start(0.0, np.broadcast_to(np.asarray(radius, dtype=np.float64), sizes.shape))
+        """Bound on |m(x+d) - m(x)| for |x_i| <= sizes: (N, ...), |d_i| <= radius; -> (size, ...).
+
+        The shape of ``sizes`` and that of ``radius`` are broadcast against each other.
+        """
+        sizes, limits = np.broadcast_arrays(sizes, radius)
+        value, change = self.start(1.0, sizes), self.start(0.0, limits)
         for left, right, out in self.levels:
             a, b, da, db = value[left], value[right], change[left], change[right]
             value[out] = a * b
