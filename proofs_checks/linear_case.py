@@ -90,7 +90,8 @@ class LinearCase:
         for label, value in (("eta", eta), ("horizon", horizon)):
             if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
                 raise LemmataError(f"{label} = {value!r}: give a positive number")
-        if not (isinstance(steps, int) and 1 <= steps <= MOST_STEPS):
+        whole = isinstance(steps, int) and not isinstance(steps, bool)
+        if not (whole and 1 <= steps <= MOST_STEPS):
             raise LemmataError(f"steps = {steps!r}: give a whole number from 1 to {MOST_STEPS}")
         return cls(a, b, w1, w2, float(eta), steps, float(horizon), name, seed)
 

@@ -20,11 +20,11 @@ from theory.instances import Instance
 from theory.justifications import Identity, combine
 from theory.linear_networks_setting import (
     COLUMNS,
+    D_0,
     ROWS,
     W1,
     W2,
     D,
-    D_0,
     D_next,
     P,
     Q,
