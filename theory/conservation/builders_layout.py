@@ -8,6 +8,10 @@ from theory.conservation.model import Law, Model
 from theory.conservation.polynomials import Polynomial, add, multiply, scale
 from theory.errors import LemmataError
 
+MAX_PARAMETERS = 2_000
+MAX_TERMS = 2_000_000  # of φ
+MAX_DEGREE = 500  # of φ: a monomial is as long as its degree
+
 Block = tuple[tuple[int, ...], ...]
 Matrix = tuple[tuple[Polynomial, ...], ...]
 
@@ -147,16 +151,27 @@ def output_groups(outputs: int, others: int, *, output_first: bool) -> tuple[tup
     return tuple(tuple(i * outputs + o for o in range(outputs)) for i in range(others))
 
 
-def check_widths(family: str, least: int = 1, /, **widths: int | Sequence[int]) -> None:
-    """Every width is an integer >= ``least``.
+def check_widths(family: str, /, **widths: int | Sequence[int]) -> None:
+    """Every width is an integer >= 1.
 
     Raises:
         LemmataError: one is not; it says which.
     """
     for name, given in widths.items():
         for width in given if isinstance(given, Sequence) else (given,):
-            if isinstance(width, bool) or not isinstance(width, int) or width < least:
-                raise LemmataError(f"{family}: {name} = {given!r}; give integers >= {least}")
+            if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+                raise LemmataError(f"{family}: {name} = {given!r}; give integers >= 1")
+
+
+def check_power(family: str, power: int) -> None:
+    """An exponent from 1 to `MAX_DEGREE`.
+
+    Raises:
+        LemmataError: it is not.
+    """
+    check_widths(family, power=power)
+    if power > MAX_DEGREE:
+        raise LemmataError(f"{family}: exponent {power}; give one of at most {MAX_DEGREE}")
 
 
 def check_layers(family: str, widths: Sequence[int], least: int) -> tuple[int, ...]:

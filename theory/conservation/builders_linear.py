@@ -13,6 +13,7 @@ from theory.conservation.builders_layout import (
     Block,
     Layout,
     check_layers,
+    check_power,
     check_widths,
     columns_of,
     difference,
@@ -214,9 +215,10 @@ def hadamard(d: int, power: int) -> Model:
     For L >= 3 the one law of a coordinate, u_i^{2-L} + v_i^{2-L}, is not polynomial: the answer is an interval.
 
     Raises:
-        LemmataError: a width or the power below 1.
+        LemmataError: a width below 1, or a power outside 1 to 500.
     """
-    check_widths("hadamard", d=d, power=power)
+    check_widths("hadamard", d=d)
+    check_power("hadamard", power)
     layout = Layout()
     u, v = layout.vector("U", d), layout.vector("V", d)
     laws = []

@@ -13,6 +13,7 @@ from theory.conservation.builders_layout import (
     Block,
     Layout,
     check_layers,
+    check_power,
     check_widths,
     columns_of,
     difference,
@@ -24,6 +25,7 @@ from theory.conservation.builders_layout import (
 )
 from theory.conservation.model import Law, Model, entropy_metric
 from theory.conservation.polynomials import Monomial, Polynomial
+from theory.errors import LemmataError
 
 
 def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
@@ -114,9 +116,10 @@ def homogeneous(d: int, h: int, m: int, power: int, *, bias: bool = False) -> Mo
     φ: v_{ok} times the monomials of degree q in (w_k, b_k). Laws: ‖w_k‖² + b_k² - q ‖v_k‖².
 
     Raises:
-        LemmataError: a width or the power below 1.
+        LemmataError: a width below 1, or a power outside 1 to 500.
     """
-    check_widths("power", d=d, h=h, m=m, power=power)
+    check_widths("power", d=d, h=h, m=m)
+    check_power("power", power)
     layout = Layout()
     u = layout.matrix("U", h, d)
     b = layout.vector("B", h) if bias else ()
@@ -166,7 +169,10 @@ def conv(
         channels=channels,
         outputs=outputs,
     )
-    check_widths("conv (input_length - filter_length)", 0, steps=input_length - filter_length)
+    if filter_length > input_length:
+        raise LemmataError(
+            f"conv: filter_length {filter_length} > input_length {input_length}; give a shorter filter"
+        )
     positions = input_length - filter_length + 1
     layout = Layout()
     f = layout.matrix("F", channels, filter_length)
