@@ -151,6 +151,11 @@ def output_groups(outputs: int, others: int, *, output_first: bool) -> tuple[tup
     return tuple(tuple(i * outputs + o for o in range(outputs)) for i in range(others))
 
 
+def no_logits(phi: Sequence[Polynomial]) -> tuple[tuple[int, ...], ...]:
+    """Groups of one: no entry of φ is one of several outputs, so a cross-entropy is refused."""
+    return tuple((i,) for i in range(len(phi)))
+
+
 def check_widths(family: str, /, **widths: int | Sequence[int]) -> None:
     """Every width is an integer >= 1.
 

@@ -22,6 +22,7 @@ from theory.conservation.builders_layout import (
     inner,
     latex_block,
     matrix_product,
+    no_logits,
     norm_law,
     output_groups,
     spelled,
@@ -131,10 +132,13 @@ def attention(d_model: int, d_head: int) -> Model:
     check_widths("attention", d_model=d_model, d_head=d_head)
     layout = Layout()
     q, k, v, o = (layout.matrix(name, d_head, d_model) for name in "QKVO")
+    phi = _scalar_products(columns_of(q), columns_of(k)) + _scalar_products(
+        columns_of(v), columns_of(o)
+    )
     return layout.model(
         spelled("attention", d_model, d_head),
-        phi=_scalar_products(columns_of(q), columns_of(k))
-        + _scalar_products(columns_of(v), columns_of(o)),
+        phi=phi,
+        groups=no_logits(phi),
         named_laws=gram_laws(q, k, "QQᵀ - KKᵀ", r"Q Q^\top - K K^\top")
         + gram_laws(v, o, "VVᵀ - OOᵀ", r"V V^\top - O O^\top"),
     )
@@ -260,6 +264,7 @@ def linear_conv(filters: Sequence[int]) -> Model:
     return layout.model(
         spelled("linear-conv", *filters),
         phi=total,
+        groups=no_logits(total),
         named_laws=(
             norm_law(
                 weights[k],

@@ -141,7 +141,7 @@ def load_phi(spec: str) -> Model:
         value = _run(value, f"{name}() in {path_text}")
     if isinstance(value, Model):
         return replace(value, spec=spec)
-    if isinstance(value, str) or not isinstance(value, sympy.Basic | Iterable):
+    if isinstance(value, str) or not isinstance(value, sympy.Basic | sympy.MatrixBase | Iterable):
         raise LemmataError(
             f"{spec} is of type {type(value).__name__}; give a sympy Matrix, a list of expressions or a Model"
         )

@@ -39,6 +39,8 @@ def expression_of(value: object, where: str) -> sympy.Expr:
         return sympy.Integer(value)
     if not isinstance(value, sympy.Expr):
         raise LemmataError(f"{where}: {value!r} is no sympy expression; write it in sympy symbols")
+    if value.has(sympy.nan, sympy.zoo, sympy.oo, -sympy.oo):
+        raise LemmataError(f"{where}: {value} is not finite; look for a division by zero")
     return value
 
 
@@ -155,8 +157,6 @@ def _reason(e: sympy.Basic) -> str:
         return _float_message(e)
     if e.is_Symbol:
         return f"{e} is not among the parameters; add it to symbols, or give it a rational value"
-    if e in (sympy.nan, sympy.zoo, sympy.oo, -sympy.oo):
-        return f"the value {e} is not finite; a division by zero, perhaps"
     if isinstance(e, KINKS) or str(e.func).lower() in ("relu", "leakyrelu"):
         return f"{e} has kinks; use path products, the polynomials where no unit changes sign (see relu:3,3,3)"
     if not e.free_symbols:
