@@ -24,12 +24,21 @@ ROUNDING = 2.0**-52  # of a ball's midpoint as a float, relative
 
 @dataclass(frozen=True)
 class Iterate:
-    """One iterate: layers W1 (n, h), W2 (h, m) and their gradients G1 = ∇W2ᵀ, G2 = W1ᵀ∇, as matrices of balls."""
+    """One iterate, as matrices of balls: layers W1 (n, h) and W2 (h, m), G = ∇f(W1 W2) (n, m)."""
 
     W1: arb_mat
     W2: arb_mat
-    G1: arb_mat
-    G2: arb_mat
+    G: arb_mat
+
+    @property
+    def G1(self) -> arb_mat:
+        """∇W2ᵀ, the gradient of the first layer."""
+        return self.G * self.W2.transpose()
+
+    @property
+    def G2(self) -> arb_mat:
+        """W1ᵀ∇, the gradient of the second layer."""
+        return self.W1.transpose() * self.G
 
     @property
     def imbalance(self) -> arb_mat:
@@ -56,17 +65,24 @@ def descend(case: LinearCase) -> tuple[list[Iterate], int]:
         bits *= 2
 
 
+def start(case: LinearCase) -> Iterate:
+    """The start of a case."""
+    M, N = (exact(a) for a in case.quadratic)
+    W1, W2 = exact(case.W1), exact(case.W2)
+    return Iterate(W1, W2, M * (W1 * W2) - N)
+
+
 def _run(case: LinearCase) -> list[Iterate]:
     M, N = (exact(a) for a in case.quadratic)
     W1, W2, eta = exact(case.W1), exact(case.W2), arb(case.eta)
     out: list[Iterate] = []
     while len(out) <= case.steps:
-        gradient = M * (W1 * W2) - N
-        iterate = Iterate(W1, W2, gradient * W2.transpose(), W1.transpose() * gradient)
-        if not all(map(_sharp, (iterate.W1, iterate.W2, iterate.G1, iterate.G2))):
+        iterate = Iterate(W1, W2, M * (W1 * W2) - N)
+        G1, G2 = iterate.G1, iterate.G2
+        if not all(map(_sharp, (W1, W2, G1, G2))):
             break
         out.append(iterate)
-        W1, W2 = W1 - eta * iterate.G1, W2 - eta * iterate.G2
+        W1, W2 = W1 - eta * G1, W2 - eta * G2
     return out
 
 

@@ -59,10 +59,11 @@ DURATION = 4.0
 def linear(*, count: int = LINEAR_CASES, seed: int = 0) -> list[LinearCase]:
     """``count`` linear networks: the shapes in turn with the kinds of start."""
     _check(count)
-    return [_linear(index, seed) for index in range(count)]
+    return [numbered(index, seed=seed) for index in range(count)]
 
 
-def _linear(index: int, seed: int) -> LinearCase:
+def numbered(index: int, *, seed: int = 0) -> LinearCase:
+    """The linear network with this number in the set of a seed."""
     (n, h, m), kind = SHAPES[index % len(SHAPES)], KINDS[index % len(KINDS)]
     rng = np.random.default_rng([seed, 5, index])
     s = max(n, m) + 1

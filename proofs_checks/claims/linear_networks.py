@@ -24,7 +24,7 @@ from numerics.extended import ScaledArray, scaled
 from numerics.polynomial_flow import PolynomialField, PolynomialStatus, integrate_polynomial
 from proofs_checks.batch import Batch, Float
 from proofs_checks.claims.trajectory import TrajectoryClaim
-from proofs_checks.linear_balls import PRECISION, Iterate, descend, exact, matrix, number, vectors
+from proofs_checks.linear_balls import PRECISION, Iterate, descend, matrix, number, start, vectors
 from proofs_checks.linear_batch import LinearBatch, LinearContext, numbered_by_i, stack
 from proofs_checks.linear_case import LinearCase
 from theory.errors import LemmataError
@@ -47,8 +47,7 @@ class LinearClaim(TrajectoryClaim, ABC):
         self.reached: Float = np.zeros(batch.size)
         self.stopped: list[str] = [""] * batch.size
         with flint.ctx.workprec(PRECISION):
-            zeros = [exact(np.zeros(a.shape)) for a in (batch.linear[0].W1, batch.linear[0].W2)]
-            starts = [Iterate(exact(c.W1), exact(c.W2), *zeros) for c in batch.linear]
+            starts = [start(c) for c in batch.linear]
             self.numbers["D_0"] = stack([matrix(s.imbalance) for s in starts])
             self.numbers["S_0"] = stack([number(s.size) for s in starts])
 
@@ -62,8 +61,8 @@ class FlowClaim(LinearClaim):
 
     def follow(self, lane: int, until: float) -> Iterator[LinearContext]:
         case = self.linear.linear[lane]
-        start = np.concatenate([case.W1.ravel(), case.W2.ravel()])
-        path = integrate_polynomial(gradient_field(case), start[None], until)
+        theta = np.concatenate([case.W1.ravel(), case.W2.ravel()])
+        path = integrate_polynomial(gradient_field(case), theta[None], until)
 
         def variables(times: Float) -> dict[str, ScaledArray]:
             states = np.stack([path.state(0, float(t)) for t in times[0]])
@@ -157,7 +156,7 @@ class DescentClaim(LinearClaim):
         iterates, bits = descend(case)
         if len(iterates) <= case.steps:
             self.stopped[lane] = (
-                f"after {len(iterates) - 1} steps the iterates need more than {bits} bits; "
+                f"after {max(len(iterates) - 1, 0)} steps the iterates need more than {bits} bits; "
                 "use fewer steps or a smaller eta"
             )
         for k, (now, after) in enumerate(pairwise(iterates)):
@@ -200,8 +199,8 @@ class NeuronClaim(TrajectoryClaim):
         factor = mantissa[:, None, None, None, None]
         e = exponent[:, None, None, None, None]
         v0 = np.stack([c.v0 for c in batch.cases])
-        for name, start in (("w_0", batch.W0), ("v_0", v0[:, :, None])):
-            m = start[:, None, :, None, :] * factor
+        for name, weights in (("w_0", batch.W0), ("v_0", v0[:, :, None])):
+            m = weights[:, None, :, None, :] * factor
             # the mantissa of ε is rounded, so is the product, and in a balanced case v_0 is a rounded norm
             size = np.sqrt(np.sum(m * m, axis=-1, keepdims=True))
             self.numbers[name] = scaled(m, (batch.X.shape[1] + 4) * 2.0**-52 * size, e)

@@ -112,7 +112,7 @@ def test_malformed_data_are_refused(change: Any) -> None:
 
 # -- the numbers of a case ------------------------------------------------------------------------------------------
 def test_the_quadratic_form_is_exact_up_to_one_rounding() -> None:
-    (case,) = linear_cases.linear(count=1, seed=3)
+    case = linear_cases.numbered(0, seed=3)
     M, N = case.quadratic
     assert np.array_equal(M, M.T)
     n, _, m = case.shape
@@ -163,7 +163,7 @@ def imbalance(W1: Rational, W2: Rational) -> Rational:
 @given(st.integers(0, 10**6))
 def test_balls_contain_the_exact_iterates_and_the_law_is_exact(seed: int) -> None:
     """Against rational arithmetic: three steps, every entry, and D⁺ - D = η² (P - Q) as an identity."""
-    case = linear_cases.linear(count=1 + seed % 9, seed=seed)[-1].replace(steps=3)
+    case = linear_cases.numbered(seed % 9, seed=seed).replace(steps=3)
     iterates, _ = descend(case)
     W1, W2 = rational(case.W1), rational(case.W2)
     assert len(iterates) == 4
@@ -225,7 +225,7 @@ def test_diverging_descent_is_followed_far_beyond_float64() -> None:
 
 @pytest.mark.parametrize("index", range(9))
 def test_the_polynomial_field_is_the_gradient(index: int) -> None:
-    case = linear_cases.linear(count=index + 1, seed=2)[-1].replace(
+    case = linear_cases.numbered(index, seed=2).replace(
         W1=np.random.default_rng(index).standard_normal(linear_cases.SHAPES[index % 8][:2]),
     )
     field = gradient_field(case)
