@@ -48,8 +48,9 @@ class LawDrift:
             bound; case, at: the number of that trajectory, and t.
         bound: on |h(θ(t)) - h(θ(0))| over whole trajectories, not at samples only.
         scale: the largest sum of |terms| of h along the trajectories. motion: how far its terms could have moved.
-        cases, horizon: number of trajectories, and the time that all of them reached.
-        reason: diagnosis and remedy where the status is not `holds`.
+        cases, horizon: number of trajectories, and the time up to which all of them were judged; one that ends early (a
+            blow-up) is judged on its first half.
+        reason: diagnosis and remedy where the status is not `holds`; which trajectories end early.
     """
 
     law: Law
@@ -98,7 +99,7 @@ def check_laws(
     """Every law along flows of the model from random starts under squared losses with random data.
 
     Args:
-        cases: number of trajectories. until: their length (in units in which all coefficients are dyadic numbers).
+        cases: number of trajectories. until: their length.
         seed: of starts and data. resolution: relative to the scale of a law.
 
     Raises:
@@ -115,21 +116,24 @@ def check_laws(
         if any(i >= model.dimension for p in used for m in p for i in m):
             raise LemmataError(f"{model.spec}: a law has variables that the model does not have")
     values = LawValues(model.dimension, laws)
-    runs = [_trajectory(model, until, np.random.default_rng([seed, c])) for c in range(cases)]
-    observed = [values.along(run) for run in runs]
-    horizon = min(run.end(0) for run in runs)
+    made = [_trajectory(model, until, np.random.default_rng([seed, c])) for c in range(cases)]
+    runs, units = [run for run, _ in made], [unit for _, unit in made]
+    # Where a lane is lost, its error bound is as large as the state: it is judged on the first half.
+    ends = [run.end(0) * (1.0 if run.status[0] is PolynomialStatus.ok else 0.5) for run in runs]
+    observed = [values.along(run, end) for run, end in zip(runs, ends, strict=True)]
+    horizon = min(end * unit for end, unit in zip(ends, units, strict=True))
     early = [run.reason[0] for run in runs if run.status[0] is not PolynomialStatus.ok]
     out = []
     for k, law in enumerate(laws):
         seen = [each[k] for each in observed]
         case = max(range(cases), key=lambda c: seen[c].excess)
-        worst = seen[case]
+        worst, at = seen[case], seen[case].at * units[case]
         scale, motion = max(each.scale for each in seen), max(each.motion for each in seen)
         bound = max(each.bound for each in seen)
         status, reason = Status.HOLDS, ""
         if worst.drift > worst.error:
             status = Status.VIOLATED
-            reason = f"trajectory {case}: drift {worst.drift:.3g} at t = {worst.at:.6g}, error bound {worst.error:.2g}"
+            reason = f"trajectory {case}: drift {worst.drift:.3g} at t = {at:.6g}, error bound {worst.error:.2g}"
         elif motion < STILL * scale or horizon == 0.0:
             status, reason = Status.UNDECIDED, "the trajectories hardly move; integrate further"
         elif not bound <= resolution * scale:
@@ -138,8 +142,9 @@ def check_laws(
                 f"drift and error are at most {bound:.2g}, more than {resolution:g} of the scale {scale:.3g}; "
                 "integrate to an earlier time"
             )
-        if early and not reason:
-            reason = f"{len(early)} of {cases} trajectories end early: {early[0]}"
+        if early:
+            ended = f"{len(early)} of {cases} trajectories end early, {early[0]}"
+            reason = f"{reason}; {ended}" if reason else ended
         out.append(
             LawDrift(
                 law=law,
@@ -148,7 +153,7 @@ def check_laws(
                 drift=worst.drift,
                 error=worst.error,
                 case=case,
-                at=worst.at,
+                at=at,
                 bound=bound,
                 scale=scale,
                 motion=motion,
@@ -253,11 +258,14 @@ def polynomial_field(components: Sequence[RationalPolynomial]) -> tuple[Polynomi
     return PolynomialField(len(terms), tuple(terms)), q
 
 
-def _trajectory(model: Model, until: float, rng: np.random.Generator) -> PolynomialTrajectory:
+def _trajectory(
+    model: Model, until: float, rng: np.random.Generator
+) -> tuple[PolynomialTrajectory, int]:
+    """A trajectory, and the unit of its time."""
     A, b = _data(len(polynomial_functions(model)), rng)
     field, q = polynomial_field(squared_loss_flow(model, A, b))
     start = np.array([[float(x) for x in _start(model, rng)]])
-    return integrate_polynomial(field, start, until / q)
+    return integrate_polynomial(field, start, until / q), q
 
 
 def _data(functions: int, rng: np.random.Generator) -> tuple[Rows, tuple[Fraction, ...]]:

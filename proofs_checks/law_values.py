@@ -11,13 +11,14 @@ The last term is bounded monomial by monomial (``numerics.polynomial_program``).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.polynomial_flow import PolynomialTrajectory
+from numerics.polynomial_flow import PolynomialStep, PolynomialTrajectory
 from numerics.polynomial_program import SLACK, UNIT, Form
 from theory.conservation.model import Law
 from theory.conservation.polynomials import Polynomial
@@ -120,27 +121,23 @@ class LawValues:
         # Roundings of a term and of the sum, relative to the sum of sizes.
         self.counts = UNIT * (self.form.counts + max(self.degrees))
 
-    def along(self, run: PolynomialTrajectory, lane: int = 0) -> list[Seen]:
-        """Every law along one lane."""
+    def along(self, run: PolynomialTrajectory, until: float, *, lane: int = 0) -> list[Seen]:
+        """Every law along one lane, over the steps that cover [0, until], until <= ``run.end(lane)``."""
+        used = bisect_left(run.times[lane], until) + 1 if until > 0.0 else 0
         with np.errstate(all="ignore"):
-            samples = self._samples(run, lane)
-            variations = self._variations(run, lane)
+            samples = self._samples(run, lane, used)
+            variations = self._variations(run.steps[lane][:used])
             return [self._seen(k, samples, variations) for k in range(len(self.laws))]
 
-    def _samples(self, run: PolynomialTrajectory, lane: int) -> _Samples:
-        """Starts and middles of steps in turn, and the end."""
-        times, states, radii = [], [], []
-        for step, end in zip(run.steps[lane], run.times[lane], strict=True):
-            for t in (step.t0, step.t0 + 0.5 * (float(end) - step.t0)):
-                s = (t - step.t0) / step.tau
-                times.append(t)
-                states.append(step.state(s))
-                radii.append(step.error(s))
-        end = run.end(lane)
-        times.append(end)
-        states.append(run.state(lane, end))
-        radii.append(run.error(lane, end))
-        X, radius = np.array(states).T, np.array(radii)
+    def _samples(self, run: PolynomialTrajectory, lane: int, used: int) -> _Samples:
+        """Starts and middles of the first ``used`` steps in turn, and the end."""
+        ends = [float(t) for t in run.times[lane][:used]]
+        times = [0.0] if not ends else []
+        for step, end in zip(run.steps[lane], ends, strict=False):
+            times += [step.t0, step.t0 + 0.5 * (end - step.t0)]
+        times += ends[-1:]
+        X = np.array([run.state(lane, t) for t in times]).T
+        radius = np.array([run.error(lane, t) for t in times])
         program, sizes = self.form.program, self.form.sizes
         nodes = program.values(X)
         absolute = np.asarray(sizes @ np.abs(nodes))
@@ -154,11 +151,11 @@ class LawValues:
             motion=np.asarray(sizes @ program.perturbation(np.abs(X[:, :1]), np.abs(X - X[:, :1]))),
         )
 
-    def _variations(self, run: PolynomialTrajectory, lane: int) -> list[_Variation]:
+    def _variations(self, steps: Sequence[PolynomialStep]) -> list[_Variation]:
         """All rows over every step."""
         program, matrix, sizes = self.form.program, self.form.matrix, self.form.sizes
         out = []
-        for step in run.steps[lane]:
+        for step in steps:
             order = step.coefficients.shape[0] - 1
             series = program.expand(step.coefficients)
             absolute = np.abs(series)
@@ -187,7 +184,7 @@ class LawValues:
             )
             moved = moved + abs(c) * _log_error(samples.moved[row] / (q - samples.rounding[row]))
             size = size + abs(c) * (1.0 + np.abs(np.log(q)))
-            motion = motion + np.abs(log)
+            motion = motion + abs(c) * samples.motion[row] / q
         finite = np.isfinite(change)
         drift = np.where(finite, np.abs(change), 0.0)
         error = _known(np.where(finite, rounding + moved, np.inf)) * SLACK

@@ -104,26 +104,31 @@ SQUARE = PolynomialField(1, (((1.0, (0, 0)),),))
 
 
 def test_the_bound_covers_the_error_and_is_not_absurd() -> None:
+    """On 100 random fields; with the default options rounding dominates, with coarse ones truncation."""
     rng = np.random.default_rng(7)
-    ratios = []
+    fine, coarse = PolynomialOptions(), PolynomialOptions(order=8, tolerance=1e-6)
+    ratios: dict[PolynomialOptions, list[float]] = {fine: [], coarse: []}
     for number in range(100):
         n, degree = 1 + number % 3, 1 + number % 4
         field = random_field(rng, n, degree)
         start = rng.normal(size=(1, n))
         until = float(2.0 ** rng.integers(-2, 1))
-        trajectory = integrate_polynomial(field, start, until)
-        if trajectory.status[0] is not PolynomialStatus.ok:  # blow-up has tests of its own
-            continue
         times = (0.375 * until, until)
-        for at, exact in zip(times, reference(field, start[0], times), strict=True):
-            error = distance(trajectory.state(0, at), exact)
-            bound = trajectory.error(0, at)
-            assert error <= bound, (number, at, error, bound)
-            ratios.append(bound / max(error, 2.0**-53 * float(np.linalg.norm(start))))
-    assert len(ratios) >= 180
-    # Measured: median 15, 95 % below 90.
-    assert float(np.median(ratios)) < 40.0
-    assert float(np.quantile(ratios, 0.95)) < 300.0
+        known = None
+        for options, found in ratios.items():
+            trajectory = integrate_polynomial(field, start, until, options=options)
+            if trajectory.status[0] is not PolynomialStatus.ok:  # blow-up has tests of its own
+                continue
+            known = known or reference(field, start[0], times)
+            for at, exact in zip(times, known, strict=True):
+                error = distance(trajectory.state(0, at), exact)
+                bound = trajectory.error(0, at)
+                assert error <= bound, (number, options, at, error, bound)
+                found.append(bound / max(error, 2.0**-53 * float(np.linalg.norm(start))))
+    assert min(map(len, ratios.values())) >= 180
+    # Measured: medians 12 and 4, upper ends 44 and 7000 (truncation errors that happen to vanish).
+    assert np.median(ratios[fine]) < 40.0 and np.quantile(ratios[fine], 0.95) < 200.0
+    assert np.median(ratios[coarse]) < 20.0 and np.quantile(ratios[coarse], 0.95) < 3e4
 
 
 def test_closed_forms() -> None:
@@ -137,6 +142,16 @@ def test_closed_forms() -> None:
     swing = integrate_polynomial(OSCILLATOR, np.array([[1.0, 0.0]]), 50.0)
     exact_state = np.array([math.cos(50.0), -math.sin(50.0)])
     assert np.linalg.norm(swing.state(0, 50.0) - exact_state) <= swing.error(0, 50.0) < 1e-12
+
+
+def test_instability_amplifies_errors() -> None:
+    """y' = y^2 towards its pole: early errors grow like y^2, far beyond the sum of all local ones."""
+    options = PolynomialOptions(order=8, tolerance=1e-6)
+    t = 1.0 - 2.0**-10
+    run = integrate_polynomial(SQUARE, np.array([[1.0]]), t, options=options)
+    error = abs(float(run.state(0, t)[0]) - 1024.0)
+    assert 3.0 * sum(step.defect for step in run.steps[0]) < error
+    assert error <= run.error(0, t) < 100.0 * error
 
 
 def test_a_contraction_forgets_its_errors() -> None:
