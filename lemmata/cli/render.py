@@ -187,7 +187,7 @@ def _verdict_table(rows: Sequence[StatementReport], width: int) -> Table:
 
 def _verdict_cells(row: StatementReport) -> dict[str, Text]:
     tightest = row.tightest
-    errors = [v.error for v in row.deciding if v.error is not None]
+    errors = [v.error for v in row.deciding if v.error is not None and math.isfinite(v.error)]
     cells = {c: Text(str(row.counts[c]), COLOURS[c] if row.counts[c] else "dim") for c in _COUNTS}
     return cells | {
         "derivation": _status(row.derivation),
