@@ -195,6 +195,77 @@ def replay(
 
 
 @app.command()
+def laws(
+    spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPEC",
+            help="Such as linear:5,4,5, relu:3,3,3, nmf:3,2,3, attention:4,2, conv:3,8,2, or FILE.py:NAME.",
+            show_default=False,
+        ),
+    ],
+    degree: Annotated[
+        int | None,
+        typer.Option(
+            "--degree", metavar="K", help="Degree of the laws; by default the model's own."
+        ),
+    ] = None,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="All degrees from 1 to K, not K alone.")
+    ] = False,
+    bias: Annotated[bool, typer.Option("--bias", help="Hidden units have biases.")] = False,
+    momentum: Annotated[
+        str | None,
+        typer.Option("--momentum", metavar="TAU", help="Heavy ball with this friction."),
+    ] = None,
+    mirror: Annotated[
+        str | None,
+        typer.Option("--mirror", metavar="NAME", help="Mirror flow: entropy, burg, ..."),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            "--loss", metavar="NAME", help="cross-entropy: loss gradients sum to 0 over outputs."
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="X,Y,...", help="A rational point to look at as well."),
+    ] = None,
+    seed: opt.Seed = 0,
+    json: opt.Json = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="Write laws.json and the certificates."),
+    ] = None,
+) -> None:
+    """Find the conservation laws of a model's gradient flow, and prove how many there are."""
+    from lemmata.cli import render_laws, staging, terminal
+
+    with staging.staged_directory(out) as folder, terminal.progress("Finding laws") as start:
+        from proofs_checks import laws as engine
+
+        report = engine.laws(
+            spec,
+            degree=degree,
+            mixed=True if mixed else None,
+            bias=bias,
+            momentum=momentum,
+            mirror=mirror,
+            loss=loss,
+            point=None if at is None else at.split(","),
+            seed=seed,
+            progress=start(engine.STEPS),
+        )
+        if folder is not None:
+            report.write(folder)
+    if json:
+        terminal.print_json(report.to_json(out))
+    else:
+        terminal.print_page(render_laws.laws_page(report, out=out))
+
+
+@app.command()
 def audit(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Certificates.")],
 ) -> None:

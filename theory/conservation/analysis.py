@@ -60,10 +60,13 @@ class Analysis:
         kind = f"degree {'at most ' if self.mixed else ''}{self.degree}"
         lower = (
             f"{len(self.laws)} laws of {kind}, each an exact identity; {self.lower} independent gradients at a point "
-            f"modulo {self.law_prime}"
+            f"modulo {_prime(self.law_prime)}"
         )
         total = self.model.dimension
-        upper = f"{total} variables minus {self.lie.rank} independent brackets at a point modulo {self.lie.prime}"
+        upper = (
+            f"{total} variables minus {self.lie.rank} independent brackets at a point modulo "
+            f"{_prime(self.lie.prime)}"
+        )
         if self.lie.stopped:
             upper += f"; {self.lie.stopped}"
         elif self.count is None:
@@ -118,3 +121,7 @@ def analyse(
         max_length=max_length,
     )
     return Analysis(model, k, mixed, laws, flags, PRIME, point, lie, time.perf_counter() - start)
+
+
+def _prime(p: int) -> str:
+    return "2^61 - 1" if p == PRIME else str(p)

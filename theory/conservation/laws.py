@@ -29,25 +29,21 @@ from theory.errors import LemmataError
 DENSE_BYTES = 24  # of one unknown pair in a block: three squares of words
 
 
-def defect(law: Law, vector_field: VectorField) -> Polynomial:
-    """F·∇h times Π q_k: identically zero exactly if h = P + Σ c_k log|q_k| is constant along F."""
-    slopes = gradient(law.polynomial)
-    total = along(vector_field, slopes)
-    if not law.logarithms:
-        return total
+def scaled_gradient(law: Law) -> VectorField:
+    """∇h times Π q_k, which is polynomial."""
     factors = [q for _, q in law.logarithms]
-    total = multiply(total, product(factors))
+    total = product(factors)
+    out = {a: multiply(p, total) for a, p in gradient(law.polynomial).items()}
     for k, (c, q) in enumerate(law.logarithms):
-        others = product(factors[:k] + factors[k + 1 :])
-        total = add(total, scale(multiply(along(vector_field, gradient(q)), others), c))
-    return total
+        others = scale(product(factors[:k] + factors[k + 1 :]), c)
+        for a, p in gradient(q).items():
+            out[a] = add(out.get(a, {}), multiply(p, others))
+    return {a: p for a, p in out.items() if p}
 
 
 def first_violation(law: Law, fields: Sequence[VectorField]) -> int | None:
-    """The first field along which h is not constant, or None: the exact check."""
-    if law.logarithms:
-        return next((i for i, f in enumerate(fields) if defect(law, f)), None)
-    slopes = gradient(law.polynomial)
+    """The first field along which h is not constant, or None: the exact check, (F·∇h) Π q_k ≡ 0."""
+    slopes = scaled_gradient(law)
     touched = slopes.keys()
     for i, f in enumerate(fields):
         if not touched.isdisjoint(f) and along(f, slopes):

@@ -141,7 +141,7 @@ class Model:
         rows = tuple(((g[k], 1), (g[k + 1], -1)) for g in groups for k in range(len(g) - 1))
         if not rows:
             raise LemmataError(
-                f"{self.spec}: cross-entropy needs at least two outputs; with one, every law is trivial"
+                f"{self.spec}: no two entries of φ are logits of one example; cross-entropy needs at least two outputs"
             )
         return replace(self, directions=rows, default_mixed=True)
 
