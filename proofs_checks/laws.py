@@ -34,7 +34,7 @@ class LawsReport:
     Attributes:
         spec: as the user gave it. analysis: laws and bounds. special: the user's point, if one was given.
         certificates: file name -> certificate. rigor: "proved" once the audit kernel has accepted every certificate;
-            None where one is beyond the kernel's limits (``remark`` says which).
+            None where one is beyond the kernel's limits (``remark`` says which). remark: what else should be known.
         seconds: wall-clock time, audit included.
     """
 
@@ -180,7 +180,7 @@ def laws(
         slopes = [scaled_gradient(law) for law in analysis.laws]
         special = at_point(model, coordinates, generic=analysis.lie.rank, gradients=slopes)
     certificates = _certificates(analysis)
-    rigor, remark = _audit(certificates)
+    rigor, beyond = _audit(certificates)
     stage("")
     return LawsReport(
         spec if isinstance(spec, str) else model.spec,
@@ -188,7 +188,7 @@ def laws(
         special,
         certificates,
         rigor,
-        remark,
+        "; ".join(filter(None, (analysis.remark, beyond))),
         time.perf_counter() - start,
     )
 

@@ -37,6 +37,8 @@ def laws_page(report: LawsReport, *, out: Path | None) -> list[RenderableType]:
         Text(f"  at most {a.upper}: {upper}"),
         Text(f"  all laws of degree {kind}{a.degree}: a space of dimension {len(a.laws)}"),
     ]
+    if report.remark:
+        blocks.append(Text(f"  {report.remark}", style="yellow"))
     if report.special is not None:
         blocks.append(
             Text(f"  {report.special.text}", style="yellow" if report.special.loss else "")
@@ -53,7 +55,7 @@ def laws_page(report: LawsReport, *, out: Path | None) -> list[RenderableType]:
         blocks.append(table)
         if len(a.laws) > MOST:
             blocks.append(Text(f"{len(a.laws) - MOST} more laws: see --json"))
-    closing = f"rigor: {report.rigor or report.remark}; {report.seconds:.2f} s"
+    closing = f"rigor: {report.rigor or 'not audited'}; {report.seconds:.2f} s"
     if out is not None:
         closing += f"; {len(report.certificates)} certificates in {out}"
     blocks.append(Text(closing))

@@ -74,6 +74,7 @@ def test_intervals_say_what_both_ends_rest_on(run, spec: str, interval: tuple[in
     assert "exact identity" in found["rests_on"]["lower"]
     assert "all brackets looked at" in found["rests_on"]["upper"]
     assert found["certificates"] == []
+    assert f"exactly {interval[1]} independent smooth laws" in found["remark"]
     page = run("laws", spec).out
     assert f"between {interval[0]} and {interval[1]}" in page
 

@@ -55,6 +55,16 @@ class Analysis:
         return self.lower if self.lower == self.upper else None
 
     @property
+    def remark(self) -> str:
+        """What is known beyond the bounds, or ""."""
+        if self.count is None and len(self.model.fields) == 1:
+            return (
+                f"the fields span one direction, so by rectification (flow box) exactly {self.upper} independent smooth "
+                f"laws exist near a generic point; {self.upper - self.lower} of them outside the ansatz"
+            )
+        return ""
+
+    @property
     def rests_on(self) -> tuple[str, str]:
         """What the lower and the upper bound rest on, in words."""
         kind = f"degree {'at most ' if self.mixed else ''}{self.degree}"
