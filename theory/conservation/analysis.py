@@ -59,8 +59,8 @@ class Analysis:
         """What is known beyond the bounds, or ""."""
         if self.count is None and len(self.model.fields) == 1:
             return (
-                f"the fields span one direction, so by rectification (flow box) exactly {self.upper} independent smooth "
-                f"laws exist near a generic point; {self.upper - self.lower} of them outside the ansatz"
+                f"the fields span one direction, so by rectification (flow box) exactly {self.upper} independent "
+                f"smooth laws exist near a generic point; {self.upper - self.lower} of them outside the ansatz"
             )
         return ""
 

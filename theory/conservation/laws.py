@@ -184,13 +184,23 @@ def _readable(model: Model, ansatz: Ansatz, found: Sequence[Law]) -> tuple[Law, 
         if {len(m) for m in law.polynomial} <= set(ansatz.degrees)
         and first_violation(law, model.fields) is None
     ]
-    space, basis = Echelon(PRIME), []
-    for law in (*named, *sorted(found, key=_complexity)):
+    candidates = (*named, *sorted(found, key=_complexity))
+    for modulus in (PRIME, 0):  # over Q if the prime happened to make two laws look dependent
+        basis = _basis(model, candidates, modulus)
+        if len(basis) == len(found):
+            break
+    return tuple(basis)
+
+
+def _basis(model: Model, candidates: Sequence[Law], modulus: int) -> list[Law]:
+    """The candidates that are linearly independent of the earlier ones."""
+    space, basis = Echelon(modulus), []
+    for law in candidates:
         vector: dict[Hashable, int] = {m: c for m, c in law.polynomial.items()}
         vector.update({(-1 - model.logarithms.index(q),): c for c, q in law.logarithms})
         if space.add(vector):
             basis.append(law)
-    return tuple(basis)
+    return basis
 
 
 def _complexity(law: Law) -> tuple[int, int, int, list[tuple[int, ...]]]:
