@@ -8,6 +8,8 @@ G1_j) and G2 = W1ᵀ∇ (rows G2_j).
 * Gradient flow W1' = -G1, W2' = -G2 keeps D.
 * Gradient descent with step η does not: exactly D⁺ = D + η² (G1ᵀG1 - G2G2ᵀ)
   = D + η² (W2∇ᵀ∇W2ᵀ - W1ᵀ∇∇ᵀW1).
+* ∇ enters as an arbitrary matrix that may depend on the state. So the same holds for consecutive layers W_l, W_{l+1}
+  of a deep network W = X W_l W_{l+1} Z, with Xᵀ∇Zᵀ in its place.
 * The ReLU network f(x) = Σ_j v_j σ(⟨w_j, x⟩) keeps ‖w_j‖² - v_j² for every neuron, with any loss.
 
 All are equalities between quantities that may vanish, so they are stated with a scale: a largest deviation is 0 if and
