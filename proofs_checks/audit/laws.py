@@ -20,6 +20,7 @@ from typing import Any
 from proofs_checks.audit.core import Clock, Rejected, fields
 from proofs_checks.audit.model import Model, read_model
 from proofs_checks.audit.polynomials import (
+    LIMITS,
     ONE,
     Field,
     Meter,
@@ -70,8 +71,10 @@ def read_laws(data: Any, model: Model, meter: Meter) -> list[Law]:
 
 def _law(data: Any, what: str, model: Model, meter: Meter) -> Law:
     text, logarithms = fields(data, ("polynomial", "logarithms"), what)
-    if not isinstance(logarithms, list) or len(logarithms) > MAX_LOGARITHMS:
-        raise Rejected(f"{what}: logarithms must be a list of at most {MAX_LOGARITHMS}")
+    if not isinstance(logarithms, list):
+        raise Rejected(f"{what}: logarithms must be a list")
+    if len(logarithms) > MAX_LOGARITHMS:
+        raise Rejected(f"{LIMITS}: {what} has more than {MAX_LOGARITHMS} logarithms")
     parts = [(Fraction(1), gradient(read(text, model.names, what, meter), meter))]
     factors: list[Polynomial] = []
     words = [text]

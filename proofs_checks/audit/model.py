@@ -31,6 +31,7 @@ from typing import Any
 
 from proofs_checks.audit.core import Rejected, fields
 from proofs_checks.audit.polynomials import (
+    LIMITS,
     ONE,
     Field,
     Meter,
@@ -122,8 +123,10 @@ def read_model(data: Any, meter: Meter) -> Model:
     for name, part in zip(KEYS, (variables, phi, denominators, directions, metric), strict=False):
         if not isinstance(part, list):
             raise Rejected(f"model: {name} must be a list")
-    if not 0 < len(variables) <= MAX_VARIABLES or not 0 < len(phi) <= MAX_FUNCTIONS:
-        raise Rejected(f"model: 1 to {MAX_VARIABLES} variables and 1 to {MAX_FUNCTIONS} phi needed")
+    if not variables or not phi:
+        raise Rejected("model: without variables, or without phi")
+    if len(variables) > MAX_VARIABLES or len(phi) > MAX_FUNCTIONS:
+        raise Rejected(f"{LIMITS}: over {MAX_VARIABLES} variables or {MAX_FUNCTIONS} functions phi")
     for name in variables:
         if not isinstance(name, str) or not re.fullmatch("[A-Za-z][A-Za-z0-9_]{0,63}", name):
             raise Rejected(f"model: {name!a:.60} is no name of a variable")

@@ -65,6 +65,10 @@ CASES = {
         ),
         (Law({(0, 0): 1, (0, 1): -4, (1, 1): 2}),),
     ),
+    # not symmetric: u' = ∂φ/∂v, v' = 0
+    "lopsided metric": Small(
+        Model("lopsided metric", ("u", "v"), ({(0, 1, 1): 1},), metric=((0, 1, {(): 1}),)), (Law({(1,): 1}),)
+    ),
     "logarithm": Small(
         Model("logarithm", ("x", "y"), ({(0,): 2, (1, 1): 1},)), (Law({(0,): 1}, ((-1, {(1,): 1}),)),)
     ),

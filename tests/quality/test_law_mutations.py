@@ -71,6 +71,7 @@ FALSE = [
     ("metric", (*MODEL, "metric", 1), [1, 0, "v"]),
     ("full metric", (*MODEL, "metric", 1), [0, 1, "-1"]),
     ("full metric", (*LAWS, 0, "polynomial"), "u^2 - v^2"),
+    ("lopsided metric", (*MODEL, "metric", 0), [1, 0, "1"]),
     ("logarithm", (*LAWS, 0, "logarithms", 0, 0), "1"),
     ("logarithm", (*LAWS, 0, "logarithms", 0, 1), "y + 1"),
     ("logarithm", (*LAWS, 0, "logarithms", 0, 1), "2"),
@@ -134,6 +135,11 @@ def test_counts_that_do_not_follow_are_rejected(name):
         "upper - 1, a bracket twice": [
             (("claim", "upper"), upper - 1), (("claim", "lower"), lower - 1), (("witness", "laws"), laws[1:]),
             (("witness", "brackets"), [*words, words[0]]),
+        ],
+        "lower - 1, and the same laws": [(("claim", "lower"), lower - 1)],
+        "upper + 1, and the same brackets": [(("claim", "upper"), upper + 1)],
+        "a coordinate more": [
+            (("witness", place, "point"), [*data["witness"][place]["point"], "5"]) for place in ("law_rank", "lie_rank")
         ],
         "a bracket twice": [(("witness", "brackets"), [*words[:-1], *([words[0]] if len(words) > 1 else [])])],
         "a bracket less": [(("witness", "brackets"), words[1:])],
