@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from proofs_checks.law_drift import descent_check as descent_check
     from proofs_checks.laws import laws as laws
     from proofs_checks.laws import model_of as model_of
+    from proofs_checks.linear_case import LinearCase as LinearCase
     from proofs_checks.registry import all_statements as all_statements
     from proofs_checks.registry import statement as statement
     from proofs_checks.verdict import Rigor as Rigor
@@ -52,6 +53,7 @@ _EXPORTS = {
     "DerivationError": "theory.errors:DerivationError",
     "Law": "theory.conservation.model:Law",
     "LemmataError": "theory.errors:LemmataError",
+    "LinearCase": "proofs_checks.linear_case:LinearCase",
     "Model": "theory.conservation.model:Model",
     "Rigor": "proofs_checks.verdict:Rigor",
     "Statement": "theory.statement:Statement",
