@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from proofs_checks.audit import audit_text
+from proofs_checks.audit.core import MAX_BYTES
 from proofs_checks.certificate import Certificate
 from proofs_checks.files import write_json
 from proofs_checks.law_certificates import count_certificate, law_certificate
@@ -33,7 +34,7 @@ class LawsReport:
 
     Attributes:
         spec: as the user gave it. analysis: laws and bounds. special: the user's point, if one was given.
-        certificates: file name -> certificate. rigor: "proved" once the audit kernel has accepted every certificate;
+        certificates: file name -> certificate, each accepted by the audit kernel. rigor: "proved" once the audit kernel has accepted every certificate;
             None where one is beyond the kernel's limits (``remark`` says which). remark: what else should be known.
         seconds: wall-clock time, audit included.
     """
@@ -179,8 +180,7 @@ def laws(
     if coordinates is not None:
         slopes = [scaled_gradient(law) for law in analysis.laws]
         special = at_point(model, coordinates, generic=analysis.lie.rank, gradients=slopes)
-    certificates = _certificates(analysis)
-    rigor, beyond = _audit(certificates)
+    certificates, rigor, beyond = _audit(_certificates(analysis))
     stage("")
     return LawsReport(
         spec if isinstance(spec, str) else model.spec,
@@ -224,21 +224,31 @@ def _certificates(analysis: Analysis) -> dict[str, Certificate]:
     return out
 
 
-def _audit(certificates: dict[str, Certificate]) -> tuple[str | None, str]:
-    """("proved", "") if the kernel accepts all; its limits of size and time are no rejection of the claim.
+def _audit(
+    certificates: dict[str, Certificate],
+) -> tuple[dict[str, Certificate], str | None, str]:
+    """The certificates that the kernel accepts, "proved" if that is all, and which are beyond its limits.
+
+    Its limits of size and time are no rejection of the claim; what exceeds them is not handed out.
 
     Raises:
         LemmataError: the kernel rejects one.
     """
-    remarks = []
+    accepted, remarks = {}, []
     for name, certificate in certificates.items():
-        found = audit_text(certificate.to_json())
-        if found.accepted is None or (
-            not found.accepted and "not re-derived within" in found.reason
-        ):
-            remarks.append(f"{name} is beyond the limits of the audit kernel: {found.reason}")
-        elif not found.accepted:
+        text = certificate.to_json()
+        if len(text) > MAX_BYTES:
+            remarks.append(f"{name} would be longer than {MAX_BYTES} bytes")
+            continue
+        found = audit_text(text)
+        if found.accepted:
+            accepted[name] = certificate
+        elif "not re-derived within" in found.reason:
+            remarks.append(f"{name}: {found.reason}")
+        else:
             raise LemmataError(
                 f"the audit kernel rejects {name}: {found.reason}; this is a bug, please report it"
             )
-    return (None, "; ".join(remarks)) if remarks else ("proved", "")
+    if remarks:
+        return accepted, None, f"beyond the limits of the audit kernel: {'; '.join(remarks)}"
+    return accepted, "proved", ""

@@ -34,7 +34,7 @@ from proofs_checks.audit.polynomials import (
     times,
 )
 
-MAX_LOGARITHMS = 16
+MAX_LOGARITHMS, SHOWN = 16, 3
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def check_laws(laws: Sequence[Law], model: Model, meter: Meter) -> None:
 
 def several(laws: Sequence[Law]) -> str:
     """The laws in words."""
-    shown = "; ".join(_short(law.words, 200) for law in laws[:20])
-    more = f"; and {len(laws) - 20} more" if len(laws) > 20 else ""
+    shown = "; ".join(_short(law.words, 200) for law in laws[:SHOWN])
+    more = f"; and {len(laws) - SHOWN} more" if len(laws) > SHOWN else ""
     return f"{shown}{more}"
 
 

@@ -131,3 +131,11 @@ def test_bad_input(run, tmp_path: Path, arguments: list[str], words: str) -> Non
     assert "Traceback" not in outcome.err
     assert outcome.out == ""
     assert not folder.exists()
+
+
+def test_what_is_beyond_the_kernel_is_not_called_proved(run, tmp_path: Path) -> None:
+    found = json.loads(run("laws", "hadamard:1,70", "--json", "-o", tmp_path).out)
+    assert found["rigor"] is None
+    assert "beyond the limits of the audit kernel" in found["remark"]
+    assert found["certificates"] == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["laws.json"]
