@@ -34,8 +34,9 @@ class LawsReport:
 
     Attributes:
         spec: as the user gave it. analysis: laws and bounds. special: the user's point, if one was given.
-        certificates: file name -> certificate, each accepted by the audit kernel. rigor: "proved" once the audit kernel has accepted every certificate;
-            None where one is beyond the kernel's limits (``remark`` says which). remark: what else should be known.
+        certificates: file name -> certificate, each accepted by the audit kernel.
+        rigor: "proved" if the kernel accepts all certificates; None where one is beyond its limits (not in
+            ``certificates``; ``remark`` says which). remark: what else should be known.
         seconds: wall-clock time, audit included.
     """
 
