@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from theory.conservation.reachable import reachable_set as reachable_set
     from theory.conservation.symbolic import from_sympy as from_sympy
     from theory.conservation.symbolic import law_from_sympy as law_from_sympy
+    from theory.conservation.symbolic import law_to_sympy as law_to_sympy
     from theory.errors import DerivationError as DerivationError
     from theory.errors import LemmataError as LemmataError
     from theory.statement import Statement as Statement
@@ -70,6 +71,7 @@ _EXPORTS = {
     "descent_drift": "theory.conservation.descent:descent_drift",
     "from_sympy": "theory.conservation.symbolic:from_sympy",
     "law_from_sympy": "theory.conservation.symbolic:law_from_sympy",
+    "law_to_sympy": "theory.conservation.symbolic:law_to_sympy",
     "laws": "proofs_checks.laws:laws",
     "load_csv": "proofs_checks.data:load_csv",
     "model_of": "proofs_checks.laws:model_of",

@@ -17,7 +17,7 @@ from proofs_checks.law_certificates import count_certificate, law_certificate
 from theory.conservation.analysis import STAGES, Analysis, analyse
 from theory.conservation.builders import with_mirror
 from theory.conservation.laws import scaled_gradient
-from theory.conservation.model import Model
+from theory.conservation.model import Law, Model
 from theory.conservation.special import SpecialPoint, at_point, parse_point
 from theory.conservation.specs import parse_spec
 from theory.errors import LemmataError
@@ -47,6 +47,31 @@ class LawsReport:
     rigor: str | None
     remark: str
     seconds: float
+
+    @property
+    def count(self) -> int | None:
+        """The number of independent laws near a generic point, where both bounds meet."""
+        return self.analysis.count
+
+    @property
+    def laws(self) -> tuple[Law, ...]:
+        """A basis of all laws of the ansatz."""
+        return self.analysis.laws
+
+    @property
+    def text(self) -> str:
+        """The answer, what it rests on, and what else should be known; one line each."""
+        a = self.analysis
+        lower, upper = a.rests_on
+        lines = [
+            f"{self.spec}: {a.text}",
+            f"  at least {a.lower}: {lower}",
+            f"  at most {a.upper}: {upper}",
+            f"  all laws of degree {'at most ' if a.mixed else ''}{a.degree}: a space of dimension {len(a.laws)}",
+        ]
+        lines += [f"  {self.remark}"] if self.remark else []
+        lines += [f"  {self.special.text}"] if self.special is not None else []
+        return "\n".join(lines)
 
     def to_json(self, folder: Path | None = None) -> dict[str, Any]:
         """Plain data; ``folder`` is where the certificates lie, if they were written."""

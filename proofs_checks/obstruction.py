@@ -120,7 +120,7 @@ class Demonstration:
             outer.set_xlabel("time t")
             outer.set_title("outer weights $v_k$", loc="left", fontsize=10)
             plane.set(xlabel=r"$\|w_k\|$", ylabel="$v_k$")
-            plane.set_title("neurons on their quadrics, dots at the end", loc="left", fontsize=10)
+            plane.set_title("neurons on their quadrics", loc="left", fontsize=10)
             _save(figure, path)
 
 

@@ -21,28 +21,7 @@ def laws_page(report: LawsReport, *, out: Path | None) -> list[RenderableType]:
     """Count or interval, what it rests on, the laws, and where the certificates are."""
     a = report.analysis
     model = a.model
-    found = "exactly" if a.count is not None else "between"
-    number = str(a.lower) if a.count is not None else f"{a.lower} and {a.upper}"
-    kind = "at most " if a.mixed else ""
-    head = Text.assemble(
-        (report.spec, "bold"),
-        f": {model.size} parameters; near a generic point {found} ",
-        (number, "bold green" if a.count is not None else "bold yellow"),
-        f" functionally independent conservation law{'' if a.count == 1 else 's'}",
-    )
-    lower, upper = a.rests_on
-    blocks: list[RenderableType] = [
-        head,
-        Text(f"  at least {a.lower}: {lower}"),
-        Text(f"  at most {a.upper}: {upper}"),
-        Text(f"  all laws of degree {kind}{a.degree}: a space of dimension {len(a.laws)}"),
-    ]
-    if report.remark:
-        blocks.append(Text(f"  {report.remark}", style="yellow"))
-    if report.special is not None:
-        blocks.append(
-            Text(f"  {report.special.text}", style="yellow" if report.special.loss else "")
-        )
+    blocks: list[RenderableType] = [Text(line) for line in report.text.split("\n")]
     if a.laws:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("law", overflow="fold")

@@ -55,13 +55,30 @@ class Analysis:
         return self.lower if self.lower == self.upper else None
 
     @property
+    def text(self) -> str:
+        """The answer in one sentence."""
+        number = (
+            f"exactly {self.lower}"
+            if self.count is not None
+            else f"between {self.lower} and {self.upper}"
+        )
+        return (
+            f"{self.model.size} parameters; near a generic point {number} functionally independent conservation "
+            f"law{'' if self.count == 1 else 's'}"
+        )
+
+    @property
     def remark(self) -> str:
-        """What is known beyond the bounds, or ""."""
+        """What is known beyond the bounds, or what could close the interval, or ""."""
         if self.count is None and len(self.model.fields) == 1:
             return (
                 f"the fields span one direction, so by rectification (flow box) exactly {self.upper} independent "
                 f"smooth laws exist near a generic point; {self.upper - self.lower} of them outside the ansatz"
             )
+        if self.count is None:
+            more = f"--degree {self.degree + 1}" if self.mixed else "a higher --degree or --mixed"
+            pruned = "; brackets were left out" if self.lie.stopped else ""
+            return f"laws outside the ansatz may close the interval: try {more}{pruned}"
         return ""
 
     @property

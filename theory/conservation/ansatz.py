@@ -92,7 +92,7 @@ class Ansatz:
             raise LemmataError(
                 f"degree {self.degree}{' and below' if self.mixed else ''} in {self.variables} variables: "
                 f"{self.unknowns:,} monomials and {self.entries(fields):,} coefficients, about "
-                f"{need / 2**30:.1f} GiB of memory; the limit is {limit / 2**30:.1f} GiB: lower the degree"
+                f"{need / 2**30:,.1f} GiB of memory; the limit is {limit / 2**30:.1f} GiB: lower the degree"
             )
 
 
