@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from proofs_checks.figures import BLUE, GREEN, ORANGE, _canvas, _save
+from proofs_checks.figures import BLUE, GREEN, ORANGE, canvas, save
 from proofs_checks.laws import laws
 from theory.conservation import builders
 from theory.conservation.laws import find_laws
@@ -200,7 +200,7 @@ def draw(
         "count": (BLUE, "o", "--", "count alone"),
         "laws": (ORANGE, "s", ":", "laws alone"),
     }
-    with _canvas(6.4, 4.2) as (figure, ax):
+    with canvas(6.4, 4.2) as (figure, ax):
         for name, (colour, marker, style, label) in styles.items():
             s, c = slopes[name]
             x = np.array([m.parameters for m in series])
@@ -231,4 +231,4 @@ def draw(
         ax.minorticks_off()
         ax.set_title(f"$U V^\\top$ (filled); {network.case} (open)", loc="left", fontsize=10)
         ax.legend(frameon=False)
-        _save(figure, path)
+        save(figure, path)

@@ -44,7 +44,7 @@ _RC: dict[RcKeyType, Any] = {
 
 
 @contextmanager
-def _canvas(width: float, height: float, **subplots: Any) -> Iterator[tuple[Figure, Any]]:
+def canvas(width: float, height: float, **subplots: Any) -> Iterator[tuple[Figure, Any]]:
     import matplotlib
 
     with matplotlib.rc_context(_RC):
@@ -56,7 +56,7 @@ def _canvas(width: float, height: float, **subplots: Any) -> Iterator[tuple[Figu
         yield figure, figure.subplots(**subplots)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     replace_with(
         path, lambda temporary: figure.savefig(temporary, format=path.suffix.lstrip(".") or "png")
     )
@@ -79,7 +79,7 @@ def draw_trajectory(recording: Recording, path: Path) -> None:
     resolution; a difference of exactly 0 has no logarithm and is left out.
     """
     curves = recording.curves
-    with _canvas(6.4, 2.8 * len(curves), nrows=len(curves), squeeze=False) as (figure, axes):
+    with canvas(6.4, 2.8 * len(curves), nrows=len(curves), squeeze=False) as (figure, axes):
         for ax, curve in zip(axes[:, 0], curves, strict=True):
             lines = (
                 (curve.log_rhs, ORANGE, "--", "bound"),
@@ -102,13 +102,13 @@ def draw_trajectory(recording: Recording, path: Path) -> None:
             ax.set_title(f"{recording.statement.id}: {curve.part}", loc="left", fontsize=10)
             ax.legend(frameon=False)
         axes[-1, 0].set_xlabel("time t")
-        _save(figure, path)
+        save(figure, path)
 
 
 def draw_times(statement: Statement, verdicts: Sequence[Verdict], path: Path) -> None:
     """Measured against stated times over all deciding cases; below the diagonal the statement holds."""
     points = [v for v in verdicts if v.deciding and v.log_lhs is not None and v.log_rhs is not None]
-    with _canvas(5.0, 4.4) as (figure, ax):
+    with canvas(5.0, 4.4) as (figure, ax):
         for status, colour, marker in ((Status.HOLDS, BLUE, "o"), (Status.VIOLATED, ORANGE, "X")):
             chosen = [v for v in points if v.status is status and v.log_lhs > -math.inf]  # type: ignore[operator]
             if chosen:
@@ -132,7 +132,7 @@ def draw_times(statement: Statement, verdicts: Sequence[Verdict], path: Path) ->
         ax.set_xlabel("right-hand side")
         ax.set_ylabel("left-hand side")
         ax.set_title(statement.id, loc="left", fontsize=10)
-        _save(figure, path)
+        save(figure, path)
 
 
 def draw_directions(recording: Recording, path: Path) -> None:
@@ -158,7 +158,7 @@ def _draw_circle(recording: Recording, case: Case, path: Path) -> None:
     angles = np.unwrap(
         np.arctan2(recording.directions[..., 1], recording.directions[..., 0]), axis=0
     )
-    with _canvas(9.2, 3.6, ncols=2, width_ratios=[1.6, 1]) as (figure, (ax, disc)):
+    with canvas(9.2, 3.6, ncols=2, width_ratios=[1.6, 1]) as (figure, (ax, disc)):
         for j, sign in enumerate(recording.signs):
             style = "-" if sign > 0 else "--"
             ax.plot(
@@ -195,11 +195,11 @@ def _draw_circle(recording: Recording, case: Case, path: Path) -> None:
         disc.set_aspect("equal")
         disc.set_axis_off()
         disc.set_title("data (points), start → end", fontsize=9)
-        _save(figure, path)
+        save(figure, path)
 
 
 def _draw_sphere(recording: Recording, case: Case, path: Path) -> None:
-    with _canvas(5.4, 5.0, subplot_kw={"projection": "3d"}) as (figure, ax):
+    with canvas(5.4, 5.0, subplot_kw={"projection": "3d"}) as (figure, ax):
         for j, sign in enumerate(recording.signs):
             p = recording.directions[:, j]
             ax.plot(*p.T, color=BLUE if sign > 0 else ORANGE, lw=1.0, ls="-" if sign > 0 else "--")
@@ -210,7 +210,7 @@ def _draw_sphere(recording: Recording, case: Case, path: Path) -> None:
             ax.plot(*chosen.T, marker, color=GREEN if label > 0 else GREY, ms=6, ls="")
         ax.set_box_aspect((1, 1, 1))
         ax.set_title(recording.statement.id, fontsize=10)
-        _save(figure, path)
+        save(figure, path)
 
 
 def draw_waterfall(
@@ -222,14 +222,14 @@ def draw_waterfall(
         panels: (part, labels of the steps, natural logarithms of their factors).
     """
     heights = [len(labels) + 2 for _, labels, _ in panels]
-    with _canvas(
+    with canvas(
         7.4, 0.42 * sum(heights) + 0.8, nrows=len(panels), squeeze=False, height_ratios=heights
     ) as (figure, axes):
         for ax, (part, labels, factors) in zip(axes[:, 0], panels, strict=True):
             _waterfall(ax, part, labels, np.asarray(factors) / math.log(10.0))
         axes[-1, 0].set_xlabel("stated bound / measured value, step by step")
         figure.suptitle(title, fontsize=10)
-        _save(figure, path)
+        save(figure, path)
 
 
 def _waterfall(ax: Any, part: str, labels: Sequence[str], decades: np.ndarray) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 import numerics
 from proofs_checks.batch import Batch, Float, StepContext
 from proofs_checks.case import Case
-from proofs_checks.figures import BLUE, GREEN, GREY, ORANGE, _canvas, _save
+from proofs_checks.figures import BLUE, GREEN, GREY, ORANGE, canvas, save
 from proofs_checks.sampling import uniform_nodes
 from proofs_checks.verdict import Status
 from theory.conservation.reachable import ReachableSet, reachable_set
@@ -107,7 +107,7 @@ class Demonstration:
             (self.free, "all $c_k > 0$", BLUE, "--"),
         )
         reach = 1.1 * max(float(np.abs(course.v).max()) for course, *_ in courses)
-        with _canvas(10.5, 3.5, ncols=3) as (figure, (losses, outer, plane)):
+        with canvas(10.5, 3.5, ncols=3) as (figure, (losses, outer, plane)):
             for course, label, colour, style in courses:
                 losses.plot(course.times, course.loss, style, color=colour, lw=1.8, label=label)
                 outer.plot(course.times, course.v, style, color=colour, lw=1.0)
@@ -121,7 +121,7 @@ class Demonstration:
             outer.set_title("outer weights $v_k$", loc="left", fontsize=10)
             plane.set(xlabel=r"$\|w_k\|$", ylabel="$v_k$")
             plane.set_title("neurons on their quadrics", loc="left", fontsize=10)
-            _save(figure, path)
+            save(figure, path)
 
 
 def demonstrate(*, seed: int = 0) -> Demonstration:
