@@ -18,7 +18,13 @@ from theory.conservation.analysis import STAGES, Analysis, analyse
 from theory.conservation.builders import with_mirror
 from theory.conservation.laws import scaled_gradient
 from theory.conservation.model import Law, Model
-from theory.conservation.special import SpecialPoint, at_point, parse_point
+from theory.conservation.special import (
+    SpecialPoint,
+    at_point,
+    is_defined,
+    parse_point,
+    read_rational,
+)
 from theory.conservation.specs import parse_spec
 from theory.errors import LemmataError
 
@@ -69,6 +75,7 @@ class LawsReport:
             f"  at most {a.upper}: {upper}",
             f"  all laws of degree {'at most ' if a.mixed else ''}{a.degree}: a space of dimension {len(a.laws)}",
         ]
+        lines += [f"  scope: {a.model.scope}"] if a.model.scope else []
         lines += [f"  {self.remark}"] if self.remark else []
         lines += [f"  {self.special.text}"] if self.special is not None else []
         return "\n".join(lines)
@@ -90,13 +97,14 @@ class LawsReport:
             "laws": {"lower": a.lower, "upper": a.upper, "count": a.count},
             "rests_on": {"lower": lower, "upper": upper},
             "generic": True,
+            "scope": model.scope,
             "degree": a.degree,
             "mixed": a.mixed,
             "polynomials": [
                 {
                     "text": law.text(model.field_variables),
                     "latex": law.latex(model.field_latex),
-                    "degree": law.degree,
+                    "degree": model.degree_of(law),
                     "independent": flag,
                     "name": law.name,
                 }
@@ -204,8 +212,14 @@ def laws(
     stage("auditing")
     special = None
     if coordinates is not None:
-        slopes = [scaled_gradient(law) for law in analysis.laws]
-        special = at_point(model, coordinates, generic=analysis.lie.rank, gradients=slopes)
+        slopes = [scaled_gradient(law) for law in analysis.laws if is_defined(law, coordinates)]
+        special = at_point(
+            model,
+            coordinates,
+            generic=analysis.lie.rank,
+            words=analysis.lie.words,
+            gradients=slopes,
+        )
     certificates, rigor, beyond = _audit(_certificates(analysis))
     stage("")
     return LawsReport(
@@ -220,12 +234,12 @@ def laws(
 
 
 def _friction(value: str | int | Fraction) -> Fraction:
-    try:
-        return Fraction(value)
-    except (ValueError, ZeroDivisionError, TypeError, OverflowError):
+    tau = read_rational(value)
+    if tau is None or tau < 0:
         raise LemmataError(
-            f"momentum {value!r}: the friction τ is a rational number >= 0, such as 1/2"
-        ) from None
+            f"momentum {str(value)[:40]!r}: the friction τ is a rational number >= 0, such as 1/2"
+        )
+    return tau
 
 
 def _certificates(analysis: Analysis) -> dict[str, Certificate]:
@@ -238,7 +252,7 @@ def _certificates(analysis: Analysis) -> dict[str, Certificate]:
             for k, law in enumerate(a.laws, 1):
                 out[f"law-{k:0{width}}.json"] = law_certificate(a.model, [law])
         else:
-            out["laws-all.json"] = law_certificate(a.model, a.laws)
+            out["law-all.json"] = law_certificate(a.model, a.laws)
     out["law-count.json"] = count_certificate(
         a.model,
         lower_laws=[law for law, flag in zip(a.laws, a.independent, strict=True) if flag],

@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import lcm
 from typing import Any
 
-from proofs_checks.audit.core import Clock, Rejected, exact
+from proofs_checks.audit.core import MAX_DIGITS, Clock, Rejected, exact
 
 Polynomial = dict[tuple[int, ...], Any]
 Field = dict[int, Polynomial]
@@ -47,6 +47,8 @@ class Meter:
 
 def rational(text: Any, what: str) -> Fraction:
     """A rational in lowest terms."""
+    if isinstance(text, str) and len(text) > MAX_DIGITS:
+        raise Rejected(f"{LIMITS}: {what} has a number of more than {MAX_DIGITS} digits")
     number = exact(text, what)
     return Fraction(int(number.p), int(number.q))
 
@@ -82,8 +84,10 @@ def _monomial(factors: Sequence[str], names: Mapping[str, int], what: str) -> tu
     out: list[int] = []
     for factor in factors:
         name, caret, exponent = factor.partition("^")
-        if name not in names or (caret and not re.fullmatch("[2-9]|[1-9][0-9]", exponent)):
+        if name not in names or (caret and not re.fullmatch("[2-9]|[1-9][0-9]+", exponent)):
             raise Rejected(f"{what}: {factor!a:.60} is no variable here, and no power of one")
+        if len(exponent) > 2:
+            raise Rejected(f"{LIMITS}: {what} has a degree above {MAX_DEGREE}")
         if out and names[name] <= out[-1]:
             raise Rejected(f"{what}: the variables are repeated, or not in their order")
         out += [names[name]] * int(exponent or 1)

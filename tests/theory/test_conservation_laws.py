@@ -156,8 +156,11 @@ def test_rational_functions() -> None:
 def test_special_points_lose_dimension() -> None:
     model = builders.matrix_factorisation(2, 2, 2)
     generic = analyse(model).lie.rank
+    words = analyse(model).lie.words
     for text, dimension in (("1,1,1,1,1,1,1,1", 3), ("0,0,0,0,0,0,0,0", 0), ("1,2,3,4,5,6,7,9", 5)):
-        found = at_point(model, parse_point(text.split(","), model), generic=generic)
+        place = parse_point(text.split(","), model)
+        found = at_point(model, place, generic=generic)
+        assert found == at_point(model, place, generic=generic, words=words)
         assert (found.dimension, found.complete, found.loss) == (
             dimension,
             True,
@@ -182,7 +185,7 @@ def test_a_point_where_phi_is_not_defined() -> None:
 
 def test_an_ansatz_beyond_memory_is_refused_before_it_is_built() -> None:
     with pytest.raises(
-        LemmataError, match=r"degree 8 in 40 variables: 314,457,495 monomials .* GiB.*lower"
+        LemmataError, match=r"degree 8 in 40 variables has 314,457,495 monomials .* GiB.*lower"
     ):
         analyse(builders.matrix_factorisation(5, 5, 4), degree=8)
     with pytest.raises(LemmataError, match="at least degree 1"):
@@ -194,8 +197,9 @@ def test_sizes_of_an_ansatz_are_counted_without_building_it(n: int, k: int, mixe
     for clock in (None, n):
         ansatz = Ansatz(n, k, mixed, clock)
         assert ansatz.unknowns == len(ansatz.monomials()) == len(set(ansatz.monomials()))
-        fields = [{0: {(0,): 1}}]
-        assert ansatz.entries(fields) == len(ansatz.lowered(0))
+        for index in range(n + (clock is not None)):
+            containing = {m for m in ansatz.monomials() if index in m}
+            assert {unknown for _, unknown, _ in ansatz.lowered(index)} == containing
 
 
 @given(models)
@@ -211,3 +215,53 @@ def test_seed_and_prime_do_not_matter() -> None:
     for seed in range(5):
         found = analyse(model, seed=seed)
         assert (found.lower, found.upper) == (6, 7)
+
+
+def test_points_of_large_models_are_generic_or_undecided() -> None:
+    rng = random.Random(0)
+    for model in (builders.linear((21, 2, 20)), builders.linear((2, 3, 3, 2))):
+        found = analyse(model)
+        place = tuple(Fraction(rng.randint(1, 9)) for _ in range(model.size))
+        at = at_point(model, place, generic=found.lie.rank, words=found.lie.words)
+        assert (at.dimension, at.loss) == (found.lie.rank, 0)
+    model = builders.linear(
+        (3, 3, 3, 3)
+    )  # brackets of growing degree: the algebra is not finite-dimensional
+    found = analyse(model)
+    at = at_point(model, (Fraction(1),) * model.size, generic=found.lie.rank, words=found.lie.words)
+    assert at.loss is None
+    assert "undecided" in at.text
+
+
+def test_malformed_models_are_refused() -> None:
+    for bad in (
+        {"phi": ({(2,): 1},)},
+        {"phi": ({(1, 0): 1},)},
+        {"phi": ({(0,): 0},)},
+        {"phi": ({(0,): 1.5},)},
+        {"phi": ({(0,): 1},), "directions": (((1, 1),),)},
+        {"phi": ({(0,): 1},), "metric": ((0, 2, {(): 1}),)},
+        {"phi": ({(0,): 1},), "denominators": ({(): 1}, {(): 1})},
+        {"phi": ({(0,): 1},), "denominators": ({},)},
+        {"phi": ({(): 1},)},
+    ):
+        with pytest.raises(LemmataError, match="bad"):
+            Model("bad", ("a", "b"), **bad)  # type: ignore[arg-type]
+    for names, tau in ((("t", "b"), 0), (("s", "b"), 1), (("b", "dot_b"), 1)):
+        with pytest.raises(LemmataError, match="rename"):
+            Model("clash", names, ({(0, 1): 1},)).with_momentum(Fraction(tau))
+
+
+def test_a_dense_block_is_solved_in_reasonable_time() -> None:
+    size = 16
+    form = {(i,): 1 for i in range(size)}
+    model = Model("cube", tuple(f"w{i}" for i in range(size)), (product([form] * 3),))
+    found = analyse(model)  # one field along (1, ..., 1): products of differences are conserved
+    assert (len(found.laws), found.count) == (size * (size - 1) // 2, size - 1)
+
+
+def test_scope_says_where_phi_is_the_network() -> None:
+    assert "two patterns only" in builders.relu((1, 3, 1)).scope
+    assert "two patterns" not in builders.relu((1, 3, 1), bias=True).scope
+    assert "base point" in builders.residual(1, (1, 1)).scope
+    assert builders.linear((2, 2, 2)).scope == ""

@@ -57,14 +57,11 @@ class Analysis:
     @property
     def text(self) -> str:
         """The answer in one sentence."""
-        number = (
-            f"exactly {self.lower}"
-            if self.count is not None
-            else f"between {self.lower} and {self.upper}"
-        )
+        exact = self.count is not None
+        number = f"exactly {self.lower}" if exact else f"between {self.lower} and {self.upper}"
         return (
-            f"{self.model.size} parameters; near a generic point {number} functionally independent conservation "
-            f"law{'' if self.count == 1 else 's'}"
+            f"{plural(self.model.size, 'parameter')}; near a generic point {number} functionally independent "
+            f"conservation law{'' if self.count == 1 else 's'}"
         )
 
     @property
@@ -86,12 +83,12 @@ class Analysis:
         """What the lower and the upper bound rest on, in words."""
         kind = f"degree {'at most ' if self.mixed else ''}{self.degree}"
         lower = (
-            f"{len(self.laws)} laws of {kind}, each an exact identity; {self.lower} independent gradients at a point "
-            f"modulo {_prime(self.law_prime)}"
+            f"{plural(len(self.laws), 'law')} of {kind}, each an exact identity; "
+            f"{plural(self.lower, 'independent gradient')} at a point modulo {_prime(self.law_prime)}"
         )
         total = self.model.dimension
         upper = (
-            f"{total} variables minus {self.lie.rank} independent brackets at a point modulo "
+            f"{plural(total, 'variable')} minus {plural(self.lie.rank, 'independent bracket')} at a point modulo "
             f"{_prime(self.lie.prime)}"
         )
         if self.lie.stopped:
@@ -148,6 +145,11 @@ def analyse(
         max_length=max_length,
     )
     return Analysis(model, k, mixed, laws, flags, PRIME, point, lie, time.perf_counter() - start)
+
+
+def plural(number: int, noun: str) -> str:
+    """ "1 law", "2 laws"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _prime(p: int) -> str:

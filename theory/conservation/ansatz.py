@@ -20,6 +20,7 @@ Unknown = Monomial  # negative entries (-1 - k,) stand for the coefficient of th
 Equation = tuple[tuple[Unknown, int], ...]
 BYTES = 260  # of one coefficient of the system, measured
 MEMORY = 3 * 2**30
+MAX_DEGREE = 64
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,10 @@ class Ansatz:
     clock: int | None = None
 
     def __post_init__(self) -> None:
-        if self.degree < 1:
-            raise LemmataError(f"degree {self.degree}: a law has at least degree 1")
+        if not 1 <= self.degree <= MAX_DEGREE:
+            raise LemmataError(
+                f"degree {self.degree:.3g}: a law has at least degree 1, and here at most {MAX_DEGREE}"
+            )
 
     @property
     def degrees(self) -> range:
@@ -76,24 +79,29 @@ class Ansatz:
         own = (index,)
         return [(r, tuple(sorted(r + own)), r.count(index) + 1) for r in rests]
 
-    def entries(self, fields: Sequence[VectorField]) -> int:
-        """Number of coefficients of the system."""
-        per_variable = self._clocks * sum(comb(self.variables + k - 2, k - 1) for k in self.degrees)
-        return per_variable * sum(len(p) for f in fields for p in f.values())
-
     def check_memory(self, fields: Sequence[VectorField], limit: int) -> None:
         """Refuse a system that would not fit.
 
         Raises:
             LemmataError: says the size.
         """
-        need = BYTES * (self.entries(fields) + self.unknowns)
+        rests = self._clocks * sum(comb(self.variables + k - 2, k - 1) for k in self.degrees)
+        largest = max(sum(map(len, f.values())) for f in fields)
+        need = BYTES * (self.unknowns + rests * (self.variables + largest))
         if need > limit:
-            raise LemmataError(
-                f"degree {self.degree}{' and below' if self.mixed else ''} in {self.variables} variables: "
-                f"{self.unknowns:,} monomials and {self.entries(fields):,} coefficients, about "
-                f"{need / 2**30:,.1f} GiB of memory; the limit is {limit / 2**30:.1f} GiB: lower the degree"
-            )
+            raise too_large(f"{self} has {self.unknowns:,} monomials", need, limit)
+
+    def __str__(self) -> str:
+        below = " and below" if self.mixed else ""
+        return f"degree {self.degree}{below} in {self.variables} variables"
+
+
+def too_large(what: str, need: int, limit: int) -> LemmataError:
+    """The error for a system beyond the memory."""
+    return LemmataError(
+        f"{what}: about {need / 2**30:,.1f} GiB of memory; the limit is {limit / 2**30:.1f} GiB: lower the "
+        f"degree, or take a smaller model of the same family"
+    )
 
 
 @dataclass(frozen=True)
@@ -107,13 +115,18 @@ def system(
     ansatz: Ansatz,
     fields: Sequence[VectorField],
     cofactors: Sequence[Sequence[Polynomial]] = (),
+    memory: int = MEMORY,
 ) -> System:
     """The equations of F·∇h = 0 for all fields, reduced and split.
 
     Args:
-        cofactors: for each logarithm log|q_k|, the polynomials (F·∇q_k)/q_k, one per field.
+        cofactors: for each logarithm log|q_k|, the polynomials (F·∇q_k)/q_k, one per field. memory: limit in bytes.
+
+    Raises:
+        LemmataError: the equations that are left do not fit.
     """
     zero: set[Unknown] = set()
+    stored = 0
     equations: set[Equation] = set()
     lowered = cache(ansatz.lowered)
     for number, vector_field in enumerate(fields):
@@ -128,7 +141,12 @@ def system(
             for m, c in of_fields[number].items():
                 row = table.setdefault(m, {})
                 row[(-1 - k,)] = row.get((-1 - k,), 0) + c
-        equations |= _reduce(table.values(), zero)
+        new = _reduce(table.values(), zero) - equations
+        equations |= new
+        stored += sum(map(len, new))
+        if BYTES * stored > memory:
+            need = BYTES * stored * len(fields) // (number + 1)
+            raise too_large(f"{ansatz}: the equations are coupled", need, memory)
     size = -1
     while size != len(zero):
         size = len(zero)

@@ -140,6 +140,7 @@ def direct_sum(first: Model, second: Model) -> Model:
         logarithms=first.logarithms + tuple(map(moved, second.logarithms)),
         named_laws=first.named_laws + tuple(map(law, second.named_laws)),
         latex_names=() if clash else first.field_latex + second.field_latex,
+        scope="; ".join(dict.fromkeys(filter(None, (first.scope, second.scope)))),
         default_degree=max(first.default_degree, second.default_degree),
         default_mixed=first.default_mixed or second.default_mixed or not same,
     )

@@ -58,6 +58,7 @@ class Layout:
         named_laws: Iterable[Law] = (),
         default_degree: int = 2,
         default_mixed: bool = False,
+        scope: str = "",
     ) -> Model:
         """The model in these parameters."""
         return Model(
@@ -72,6 +73,7 @@ class Layout:
             default_degree=default_degree,
             default_mixed=default_mixed,
             latex_names=tuple(self.latex),
+            scope=scope,
         )
 
 

@@ -1,7 +1,9 @@
 """Networks of homogeneous units: ReLU, pReLU, powers of ReLU, convolutional, input-convex.
 
-On a set of parameters where no pre-activation changes sign, the network is linear in its *path products*; over all data
-their gradients span what any loss can do (Marcotte, Gribonval & Peyré, NeurIPS 2023, Section 3.2).
+Where no pre-activation changes sign, the network is linear in its *path products*, of which the data's activation
+patterns switch some on (Marcotte, Gribonval & Peyré, NeurIPS 2023, Section 3.2). Where data switch every hidden unit on
+and off independently, the gradients of all path products act; a unit that is always on or dead (one input without
+bias; deep layers without bias) leaves the network fewer fields, and perhaps more laws. Every model says so (`scope`).
 """
 
 from __future__ import annotations
@@ -26,6 +28,16 @@ from theory.conservation.builders_layout import (
 from theory.conservation.model import Law, Model, entropy_metric
 from theory.conservation.polynomials import Monomial, Polynomial
 from theory.errors import LemmataError
+
+SCOPE = (
+    "the count is that of the path products φ, for data that switch every hidden unit on and off independently; "
+    "units that are always on or dead leave a network fewer fields, and perhaps more laws"
+)
+ONE_INPUT = "; with one input and no bias there are two patterns only, so that fails for three hidden units or more"
+
+
+def _scope(inputs: int, bias: bool) -> str:
+    return SCOPE + (ONE_INPUT if inputs == 1 and not bias else "")
 
 
 def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
@@ -91,6 +103,7 @@ def _network(family: str, widths: Sequence[int], *, bias: bool, learned_slopes: 
             )
             for k, incoming in enumerate(w)
         ),
+        scope=_scope(widths[0], bias),
     )
 
 
@@ -147,6 +160,7 @@ def homogeneous(d: int, h: int, m: int, power: int, *, bias: bool = False) -> Mo
             )
             for k in range(h)
         ),
+        scope=_scope(d, bias),
     )
 
 
@@ -198,6 +212,7 @@ def conv(
             )
             for c, (incoming, fan) in enumerate(fans, start=1)
         ),
+        scope=_scope(filter_length, bias),
     )
 
 
@@ -227,4 +242,5 @@ def icnn(d: int, h: int, m: int) -> Model:
             for k in range(h)
         ),
         default_mixed=True,
+        scope=_scope(d, False),
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from math import gcd
 
 from flint import fmpz_mat
 
-from theory.conservation.ansatz import MEMORY, Ansatz, Equation, Unknown, system
+from theory.conservation.ansatz import MEMORY, Ansatz, Equation, Unknown, system, too_large
 from theory.conservation.lie import lie_rank
 from theory.conservation.model import Law, Model
 from theory.conservation.modular import PRIME, Echelon, Span, integers, kernel
@@ -24,7 +24,6 @@ from theory.conservation.polynomials import (
     product,
     scale,
 )
-from theory.errors import LemmataError
 
 DENSE_BYTES = 24  # of one unknown pair in a block: three squares of words
 
@@ -109,13 +108,10 @@ def _solve(
     memory: int,
 ) -> list[Law]:
     laws = []
-    for unknowns, equations in system(ansatz, fields, cofactors).blocks:
+    for unknowns, equations in system(ansatz, fields, cofactors, memory).blocks:
         need = DENSE_BYTES * len(unknowns) ** 2
         if equations and need > memory:
-            raise LemmataError(
-                f"{len(unknowns):,} coefficients of the ansatz are coupled: about {need / 2**30:.1f} GiB for the dense "
-                f"system; the limit is {memory / 2**30:.1f} GiB: lower the degree"
-            )
+            raise too_large(f"{ansatz}: {len(unknowns):,} coefficients are coupled", need, memory)
         for vector in _block(unknowns, equations):
             polynomial, logarithms = {}, []
             for u, c in zip(unknowns, vector, strict=True):
@@ -134,23 +130,22 @@ def _block(unknowns: Sequence[Unknown], equations: Sequence[Equation]) -> list[l
     if not equations:
         return [[int(i == k) for i in range(size)] for k in range(size)]
     place = {u: i for i, u in enumerate(unknowns)}
-    rows = []
-    for equation in equations:
-        row = [0] * size
-        for u, c in equation:
-            row[place[u]] = c
-        rows.append(row)
+    rows = [{place[u]: c for u, c in equation} for equation in equations]
     vectors = []
     for vector in kernel(rows, size, PRIME):
         whole = integers(vector, PRIME)
-        if whole is None or any(sum(a * b for a, b in zip(r, whole, strict=True)) for r in rows):
+        if whole is None or any(sum(c * whole[i] for i, c in row.items()) for row in rows):
             return _short(_exact_kernel(rows, size))  # too large to be read off modulo one prime
         vectors.append(whole)
     return _short(vectors)
 
 
-def _exact_kernel(rows: Sequence[Sequence[int]], size: int) -> list[list[int]]:
-    basis, rank = fmpz_mat(len(rows), size, [c for row in rows for c in row]).nullspace()
+def _exact_kernel(rows: Sequence[Mapping[int, int]], size: int) -> list[list[int]]:
+    matrix = fmpz_mat(len(rows), size)
+    for k, row in enumerate(rows):
+        for i, c in row.items():
+            matrix[k, i] = c
+    basis, rank = matrix.nullspace()
     columns = [[int(basis[i, k]) for i in range(size)] for k in range(rank)]
     return [[c // gcd(*column) for c in column] for column in columns]
 
@@ -182,6 +177,7 @@ def _readable(model: Model, ansatz: Ansatz, found: Sequence[Law]) -> tuple[Law, 
         law
         for law in model.named_laws
         if {len(m) for m in law.polynomial} <= set(ansatz.degrees)
+        and all(q in model.logarithms for _, q in law.logarithms)
         and first_violation(law, model.fields) is None
     ]
     candidates = (*named, *sorted(found, key=_complexity))

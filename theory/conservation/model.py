@@ -90,6 +90,7 @@ class Model:
         named_laws: expected laws, by which found ones are recognised; they are checked like any other.
         default_degree, default_mixed: the ansatz in which this model's known laws lie.
         latex_names: of θ; by default made from ``variables``.
+        scope: for which parameters and data the fields of φ are those of the network, where not for all.
     """
 
     spec: str
@@ -106,6 +107,7 @@ class Model:
     default_degree: int = 2
     default_mixed: bool = False
     latex_names: tuple[str, ...] = ()
+    scope: str = ""
 
     def __post_init__(self) -> None:
         if not self.variables:
@@ -117,6 +119,7 @@ class Model:
                 raise LemmataError(
                     f"{self.spec}: rename the parameter {name!r}: a letter, then letters, digits, underscores"
                 )
+        self._check_shapes()
         if not any(degree(p) or degree(q) for p, q in self._fractions):
             raise LemmataError(f"{self.spec}: φ does not depend on any parameter")
         if self.denominators and not all(self.denominators):
@@ -125,6 +128,35 @@ class Model:
             raise LemmataError(
                 f"{self.spec}: momentum needs τ >= 0 and the Euclidean metric; drop --mirror or --momentum"
             )
+
+        if self.momentum is not None:
+            self._check_names()
+
+    def _check_shapes(self) -> None:
+        """Well-formed polynomials over the variables; rows and entries within range."""
+        size, count = len(self.variables), len(self.phi)
+        if self.denominators and len(self.denominators) != count:
+            raise LemmataError(
+                f"{self.spec}: {len(self.denominators)} denominators for {count} entries of φ; give one for each"
+            )
+        entries = [p for _, _, p in self.metric]
+        for p in (*self.phi, *self.denominators, *entries, *self.logarithms):
+            for m, c in p.items():
+                if type(c) is not int or not c:
+                    raise LemmataError(
+                        f"{self.spec}: coefficient {c!r}: polynomials have non-zero integer coefficients; scale them"
+                    )
+                if m and not (m[0] >= 0 and m[-1] < size and list(m) == sorted(m)):
+                    raise LemmataError(
+                        f"{self.spec}: the monomial {m} is no sorted tuple of indices below {size}"
+                    )
+        indices = [i for row in self.directions for i, _ in row]
+        if not all(0 <= i < count for i in (*indices, *(i for g in self.groups for i in g))):
+            raise LemmataError(
+                f"{self.spec}: directions and groups name entries of φ, 0 to {count - 1}"
+            )
+        if not all(0 <= i < size for a, b, _ in self.metric for i in (a, b)):
+            raise LemmataError(f"{self.spec}: the metric has rows and columns 0 to {size - 1}")
 
     # -- variations -----------------------------------------------------------------------------------------------
     def with_momentum(self, tau: Fraction) -> Model:
@@ -145,6 +177,11 @@ class Model:
             )
         return replace(self, directions=rows, default_mixed=True)
 
+    def degree_of(self, law: Law) -> int:
+        """Degree of a law in θ (and θ'), not counting the clock s = e^{τt} or t."""
+        clock = 2 * self.size if self.momentum is not None else -1
+        return max((len(m) - m.count(clock) for m in law.polynomial), default=0)
+
     # -- what follows ---------------------------------------------------------------------------------------------
     @property
     def size(self) -> int:
@@ -162,10 +199,14 @@ class Model:
         if self.momentum is None:
             return self.variables
         clock = "s" if self.momentum else "t"
-        names = (*self.variables, *(f"dot_{v}" for v in self.variables), clock)
+        return (*self.variables, *(f"dot_{v}" for v in self.variables), clock)
+
+    def _check_names(self) -> None:
+        names = self.field_variables
         if len(set(names)) < len(names):
-            raise LemmataError(f"{self.spec}: rename the parameter {clock!r} or dot_…")
-        return names
+            raise LemmataError(
+                f"{self.spec}: momentum needs the name {names[-1]!r} and dot_ + every name; rename the parameters"
+            )
 
     @cached_property
     def field_latex(self) -> tuple[str, ...]:

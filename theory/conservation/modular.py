@@ -102,15 +102,20 @@ class Echelon:
         return True
 
 
-def kernel(rows: Sequence[Sequence[int]], columns: int, prime: int) -> list[list[int]]:
-    """A basis of the null space modulo p in reduced echelon form, (dimension, columns)."""
+def kernel(rows: Sequence[Sparse], columns: int, prime: int) -> list[list[int]]:
+    """A basis of the null space of sparse rows modulo p in reduced echelon form, (dimension, columns)."""
     reduced: list[list[int]] = []
     block = max(2 * columns, 64)
     for start in range(0, len(rows), block):  # in blocks: the memory stays at three squares
-        chunk = [*reduced, *rows[start : start + block]]
-        flat = [x % prime for row in chunk for x in row]
-        matrix, rank = nmod_mat(len(chunk), columns, flat, prime).rref()
-        reduced = [[int(x) for x in row] for row in matrix.tolist()[:rank]]
+        chunk = rows[start : start + block]
+        flat = [x for row in reduced for x in row]
+        for sparse in chunk:
+            line = [0] * columns
+            for i, x in sparse.items():
+                line[i] = x % prime
+            flat += line
+        matrix, rank = nmod_mat(len(reduced) + len(chunk), columns, flat, prime).rref()
+        reduced = [[int(x) for x in line] for line in matrix.tolist()[:rank]]
     pivots = [next(i for i, x in enumerate(row) if x) for row in reduced]
     taken = set(pivots)
     basis = []

@@ -100,6 +100,8 @@ def residual(
         groups=tuple(groups),
         logarithms=_candidates(blocks) if d == 1 else (),
         named_laws=laws,
+        scope=f"parameters near the base point ({'all positive' if base_point is None else 'as given'}) and data "
+        f"in the {len(patterns)} activation patterns found there; elsewhere the count may differ",
     )
 
 

@@ -213,6 +213,7 @@ def parse_spec(text: str, *, bias: bool = False) -> Model:
         LemmataError: unknown family, bad widths, biases where there are none, or more than 2,000 parameters or
             2,000,000 terms of φ; also whatever is wrong with the file.
     """
+    text = text.strip()
     name, colon, rest = text.partition(":")
     if ".py:" in text or text.endswith(".py"):
         if bias:
