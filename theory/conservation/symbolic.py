@@ -7,6 +7,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from fractions import Fraction
 from math import lcm
@@ -17,7 +18,7 @@ import sympy
 
 from theory.conservation.builders_layout import MAX_PARAMETERS
 from theory.conservation.model import Law, Model
-from theory.conservation.polynomials import Polynomial, scale
+from theory.conservation.polynomials import ONE, Polynomial, scale
 from theory.conservation.symbolic_reader import Reader, expression_of, flat, reduced
 from theory.errors import LemmataError
 
@@ -37,7 +38,8 @@ def from_sympy(
     Args:
         phi: matrix, or (nested) sequence, of expressions. symbols: θ; by default all free symbols, sorted by name.
         spec: how messages call it. metric: the diagonal of M (D,), or M (D, D) symmetric, of polynomials in θ; by
-            default the identity. groups: entries of φ that differ in the output only, for a cross-entropy.
+            default the identity. Rational coefficients are scaled to integers, which rescales time by a constant.
+        groups: entries of φ that differ in the output only, for a cross-entropy.
 
     Raises:
         LemmataError: φ is empty, has no parameter, or an entry is not rational over Q; says which and why.
@@ -50,20 +52,14 @@ def from_sympy(
     fractions = []
     for k, e in enumerate(listed, start=1):
         fractions.append(reduced(e, Reader(place, f"{spec}, entry {k}")))
-    if all(set(d) == {()} for _, d in fractions):
-        # one factor for all of φ: differences of entries are kept up to that factor
-        common = lcm(*(d[()] for _, d in fractions))
-        numerators = tuple(scale(n, common // d[()]) for n, d in fractions)
-        denominators: tuple[Polynomial, ...] = ()
-    else:
-        numerators = tuple(n for n, _ in fractions)
-        denominators = tuple(d for _, d in fractions)
-    _check_groups(groups, len(numerators), spec)
+    # Constant denominators stay too: without them ∂ℓ/∂φ would not be that of the given φ.
+    plain = all(d == ONE for _, d in fractions)
+    _check_groups(groups, len(fractions), spec)
     return Model(
         spec=spec,
         variables=_names([s.name for s in variables]),
-        phi=numerators,
-        denominators=denominators,
+        phi=tuple(n for n, _ in fractions),
+        denominators=() if plain else tuple(d for _, d in fractions),
         metric=() if metric is None else _metric(metric, place, spec),
         groups=tuple(map(tuple, groups)),
         default_degree=default_degree,
@@ -113,7 +109,7 @@ def law_to_sympy(law: Law, model: Model) -> sympy.Expr:
 
 
 def load_phi(spec: str) -> Model:
-    """The model NAME in a Python file, from ``PATH.py:NAME``; the file is executed.
+    """The model NAME in a Python file, from ``PATH.py:NAME``; the file is executed, what it prints goes to stderr.
 
     NAME is a `Model`, a sympy matrix or a sequence of expressions, or a function without arguments that returns one.
 
@@ -150,7 +146,9 @@ def load_phi(spec: str) -> Model:
 
 def _run(action: Callable[[], Any], what: str) -> Any:
     try:
-        return action()
+        # stdout is for the answer, which other programs read.
+        with redirect_stdout(sys.stderr):
+            return action()
     except (Exception, SystemExit) as error:
         raise LemmataError(
             f"{what} does not run: {type(error).__name__}: {error}; repair it"
@@ -249,6 +247,7 @@ def _metric(
         where = f"{spec}, metric entry ({a + 1}, {b + 1})"
         read[a, b] = Reader(place, where).polynomial(expression_of(e, where))
     common = lcm(*(q for _, q in read.values()))
+    Reader(place, f"{spec}, metric").check_bits(common.bit_length())
     out = {at: scale(p, common // q) for at, (p, q) in read.items()}
     for (a, b), p in out.items():
         if out[b, a] != p:
