@@ -13,28 +13,26 @@ from fractions import Fraction
 from math import lcm
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numerics.polynomial_flow import (
     PolynomialField,
     PolynomialStatus,
-    PolynomialTrajectory,
     integrate_polynomial,
 )
-from proofs_checks.law_values import LawValues
+from proofs_checks.law_data import Sampler, variables_of
+from proofs_checks.law_values import LawValues, Seen
 from proofs_checks.verdict import Status
 from theory.conservation.descent import DescentDrift, descent_drift, evaluate
-from theory.conservation.losses import RationalPolynomial, polynomial_functions, squared_loss_flow
+from theory.conservation.losses import RationalPolynomial, squared_loss_flow
 from theory.conservation.model import Law, Model
+from theory.conservation.polynomials import to_text
 from theory.errors import LemmataError
-
-Array = NDArray[np.float64]
-Rows = tuple[tuple[Fraction, ...], ...]
 
 RESOLUTION = 1e-9
 # Relative to the scale of the law: flows on which its terms could not have moved more than this have tested nothing.
 STILL = 1e-3
-SAMPLES, ENTRIES = 3, 6
+# A term that could move this often the bound on the drift would have been seen.
+RESOLVED = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +41,15 @@ class LawDrift:
 
     Attributes:
         law, text: h. status: `holds` if h(θ(t)) = h(θ(0)) within the error bounds at all ends of steps, and within
-            ``resolution`` · ``scale`` on whole trajectories; `violated` if it drifts by more than its error bound.
+            ``resolution`` · ``scale`` on whole trajectories, where everything in h was put to the test: every function
+            of the model that acts on a variable of h was in the data, and every variable moved every term of h that
+            it is in by at least 100 times the bound; `violated` if h drifts by more than its error bound.
         drift, error: |h(θ(t)) - h(θ(0))| where it exceeds its error bound most (or comes closest to it), and that
             bound; case, at: the number of that trajectory, and t.
         bound: on |h(θ(t)) - h(θ(0))| over whole trajectories, not at samples only.
         scale: the largest sum of |terms| of h along the trajectories. motion: how far its terms could have moved.
+        resolved: how often the bound a variable alone moves a term of h, each in the trajectory that shows it best; of
+            all of them, the least.
         cases, horizon: number of trajectories, and the time up to which all of them were judged; one that ends early (a
             blow-up) is judged on its first half.
         reason: diagnosis and remedy where the status is not `holds`; which trajectories end early.
@@ -63,6 +65,7 @@ class LawDrift:
     bound: float
     scale: float
     motion: float
+    resolved: float
     resolution: float
     cases: int
     horizon: float
@@ -74,7 +77,8 @@ class DescentCheck:
     """Gradient-descent steps against a derived drift, in exact rational arithmetic.
 
     Attributes:
-        drift: what was derived. status: `holds` if every step drifts by exactly the derived polynomial's value.
+        drift: what was derived. status: `holds` if every step drifts by exactly the derived polynomial's value, and at
+            one of them every parameter and loss gradient that matters was non-zero.
         steps: how many were compared. moved: in how many of them the law changed.
         largest: the largest drift of a step. reason: the first disagreement, if there is one.
     """
@@ -98,8 +102,10 @@ def check_laws(
 ) -> list[LawDrift]:
     """Every law along flows of the model from random starts under squared losses with random data.
 
+    The data of all trajectories together contain the functions that act on the variables of the laws.
+
     Args:
-        cases: number of trajectories. until: their length.
+        cases: number of trajectories; a model of very many functions needs more of them. until: their length.
         seed: of starts and data. resolution: relative to the scale of a law.
 
     Raises:
@@ -111,13 +117,18 @@ def check_laws(
     _check_counts(cases=cases)
     if not (0.0 < until < float("inf")):
         raise LemmataError(f"until = {until}; give a finite time > 0")
-    for law in laws:
-        used = [law.polynomial, *(q for _, q in law.logarithms)]
-        if any(i >= model.dimension for p in used for m in p for i in m):
-            raise LemmataError(f"{model.spec}: a law has variables that the model does not have")
-    values = LawValues(model.dimension, laws)
-    made = [_trajectory(model, until, np.random.default_rng([seed, c])) for c in range(cases)]
-    runs, units = [run for run, _ in made], [unit for _, unit in made]
+    if any(i >= model.dimension for law in laws for i in variables_of(law)):
+        raise LemmataError(f"{model.spec}: a law has variables that the model does not have")
+    sampler, values = Sampler(model), LawValues(model.dimension, laws)
+    acting = [sampler.acting_on(variables_of(law)) for law in laws]
+    data = sampler.trajectories(frozenset().union(*acting), cases, seed)
+    tested = frozenset().union(*(d.functions for d in data))
+    runs, units = [], []
+    for c, sample in enumerate(data):
+        field, unit = polynomial_field(squared_loss_flow(model, sample.rows, sample.targets))
+        start = [float(x) for x in sampler.start(np.random.default_rng([seed, c, 1]))]
+        runs.append(integrate_polynomial(field, np.array([start]), until / unit))
+        units.append(unit)
     # Where a lane is lost, its error bound is as large as the state: it is judged on the first half.
     ends = [run.end(0) * (1.0 if run.status[0] is PolynomialStatus.ok else 0.5) for run in runs]
     observed = [values.along(run, end) for run, end in zip(runs, ends, strict=True)]
@@ -130,6 +141,7 @@ def check_laws(
         worst, at = seen[case], seen[case].at * units[case]
         scale, motion = max(each.scale for each in seen), max(each.motion for each in seen)
         bound = max(each.bound for each in seen)
+        resolved, weakest = _resolved(seen)
         status, reason = Status.HOLDS, ""
         if worst.drift > worst.error:
             status = Status.VIOLATED
@@ -142,6 +154,15 @@ def check_laws(
                 f"drift and error are at most {bound:.2g}, more than {resolution:g} of the scale {scale:.3g}; "
                 "integrate to an earlier time"
             )
+        elif missing := acting[k] - tested:
+            status = Status.UNDECIDED
+            needed = -(-cases * len(acting[k]) // (len(acting[k]) - len(missing)))
+            reason = (
+                f"{len(missing)} of the {len(acting[k])} functions that act on the law were in no data; "
+                f"use cases={needed} or more"
+            )
+        elif resolved < RESOLVED:
+            status, reason = Status.UNDECIDED, _unresolved(model, values, k, weakest, resolved)
         if early:
             ended = f"{len(early)} of {cases} trajectories end early, {early[0]}"
             reason = f"{reason}; {ended}" if reason else ended
@@ -157,6 +178,7 @@ def check_laws(
                 bound=bound,
                 scale=scale,
                 motion=motion,
+                resolved=resolved,
                 resolution=resolution,
                 cases=cases,
                 horizon=horizon,
@@ -164,6 +186,30 @@ def check_laws(
             )
         )
     return out
+
+
+def _resolved(seen: Sequence[Seen]) -> tuple[float, int]:
+    """The least, over the parts of a law, of how often the bound they move; and which part that is."""
+    ratios = np.array([each.alone / max(each.bound, np.finfo(float).tiny) for each in seen])
+    if ratios.shape[1] == 0:
+        return 0.0, -1
+    best = ratios.max(axis=0)
+    weakest = int(np.argmin(best))
+    return float(best[weakest]), weakest
+
+
+def _unresolved(model: Model, values: LawValues, k: int, weakest: int, resolved: float) -> str:
+    if weakest < 0:
+        return "the law is a constant, which every flow conserves; give one with variables"
+    monomial, i = values.parts(k)[weakest]
+    names = model.field_variables
+    term = to_text({monomial: 1}, names)
+    if resolved == 0.0:
+        return f"{names[i]} never moved, and so {term} was not tested; use more cases, or drop it if φ does not have it"
+    return (
+        f"{names[i]} moves {term} by {resolved:.2g} times the bound on the drift, which tests too little; integrate "
+        "further, or check the parts of the law one by one"
+    )
 
 
 def descent_check(
@@ -177,7 +223,9 @@ def descent_check(
 ) -> DescentCheck:
     """Compare h(θ⁺) - h(θ) along gradient-descent iterates with the derived drift, over the rationals.
 
-    Every case has a random start and random data; the iterates are θ⁺ = θ + η F(θ), F the field of the squared loss.
+    Every case has a random start and random data with every function that acts on the law; the iterates are
+    θ⁺ = θ + η F(θ), F the field of the squared loss. Step number k of all has the size η/k, so that the orders of the
+    drift are told apart.
 
     Raises:
         DerivationError: h is not a law of the model. LemmataError: see `descent_drift`; fewer than one case or step.
@@ -192,29 +240,37 @@ def compare_descent(
     model: Model, drift: DescentDrift, *, cases: int, steps: int, eta: Fraction, seed: int
 ) -> DescentCheck:
     """`descent_check` for a drift that is given."""
-    functions = polynomial_functions(model)
-    law = drift.law.polynomial
+    sampler, law = Sampler(model), drift.law.polynomial
+    functions, size = sampler.functions, model.size
+    used = variables_of(drift.law) | {i for p in drift.numerators for m in p for i in m}
+    needed = sampler.acting_on(variables_of(drift.law)) | {i - size for i in used if i >= size}
     done = moved = 0
-    largest = 0.0
+    largest, tested, silent = 0.0, False, ""
     for c in range(cases):
         rng = np.random.default_rng([seed, c])
-        A, b = _data(len(functions), rng)
-        field = squared_loss_flow(model, A, b)
-        theta = _start(model, rng)
+        data = sampler.complete(needed, rng)
+        field = squared_loss_flow(model, data.rows, data.targets)
+        theta = sampler.start(rng)
         for _ in range(steps):
-            psi = [evaluate(p, theta) / d for p, d in functions]
-            miss = [
-                sum(x * y for x, y in zip(row, psi, strict=True)) - t
-                for row, t in zip(A, b, strict=True)
-            ]
-            g = [
-                sum((row[i] * r for row, r in zip(A, miss, strict=True)), Fraction(0))
-                for i in range(len(psi))
-            ]
-            new = [x + eta * _at(f, theta) for x, f in zip(theta, field, strict=True)]
-            actual = evaluate(law, new) - evaluate(law, theta)
-            derived = drift.value(theta, g, eta)
+            g = [Fraction(0)] * len(functions)
+            for row, target in zip(data.rows, data.targets, strict=True):
+                miss = (
+                    sum(
+                        x * evaluate(functions[i][0], theta) / functions[i][1]
+                        for i, x in row.items()
+                    )
+                    - target
+                )
+                for i, x in row.items():
+                    g[i] += x * miss
+            zero = [i for i in used | {size + i for i in needed} if not (*theta, *g)[i]]
+            tested = tested or not zero
+            silent = (*drift.parameters, *drift.slopes)[zero[0]] if zero else silent
             done += 1
+            step = eta / done
+            new = [x + step * _at(f, theta) for x, f in zip(theta, field, strict=True)]
+            actual = evaluate(law, new) - evaluate(law, theta)
+            derived = drift.value(theta, g, step)
             moved += actual != 0
             largest = max(largest, abs(float(actual)))
             if actual != derived:
@@ -231,6 +287,9 @@ def compare_descent(
     status, reason = Status.HOLDS, ""
     if moved == 0 and drift.numerators:
         status, reason = Status.UNDECIDED, "no step moved the law; use more cases or another seed"
+    elif not tested:
+        status = Status.UNDECIDED
+        reason = f"{silent} was zero, and its terms not tested; use more cases or another seed"
     return DescentCheck(
         drift=drift, status=status, steps=done, moved=moved, largest=largest, reason=reason
     )
@@ -256,42 +315,6 @@ def polynomial_field(components: Sequence[RationalPolynomial]) -> tuple[Polynomi
             )
         terms.append(row)
     return PolynomialField(len(terms), tuple(terms)), q
-
-
-def _trajectory(
-    model: Model, until: float, rng: np.random.Generator
-) -> tuple[PolynomialTrajectory, int]:
-    """A trajectory, and the unit of its time."""
-    A, b = _data(len(polynomial_functions(model)), rng)
-    field, q = polynomial_field(squared_loss_flow(model, A, b))
-    start = np.array([[float(x) for x in _start(model, rng)]])
-    return integrate_polynomial(field, start, until / q), q
-
-
-def _data(functions: int, rng: np.random.Generator) -> tuple[Rows, tuple[Fraction, ...]]:
-    """Sparse rows of eighths, and targets: few terms in the flow, and exact in float64."""
-    rows = []
-    for _ in range(min(functions, SAMPLES)):
-        row = [Fraction(0)] * functions
-        for i in rng.choice(functions, size=min(functions, ENTRIES), replace=False):
-            row[int(i)] = _eighths(rng)
-        rows.append(tuple(row))
-    return tuple(rows), tuple(_eighths(rng) for _ in rows)
-
-
-def _eighths(rng: np.random.Generator) -> Fraction:
-    return Fraction(int(rng.integers(1, 9)) * int(rng.choice((-1, 1))), 8)
-
-
-def _start(model: Model, rng: np.random.Generator) -> list[Fraction]:
-    """Parameters in [-1, 1], or [1/4, 5/4] under a metric (mirror flows live on θ > 0); then velocities and s = 1."""
-    size = model.size if model.momentum is None else 2 * model.size
-    if model.metric:
-        return [Fraction(int(k), 64) for k in rng.integers(16, 81, size=size)]
-    start = [Fraction(int(k), 64) for k in rng.integers(-64, 65, size=size)]
-    if model.momentum is not None:
-        start.append(Fraction(1 if model.momentum else 0))
-    return start
 
 
 def _at(p: RationalPolynomial, point: Sequence[Fraction]) -> Fraction:

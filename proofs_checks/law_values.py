@@ -31,7 +31,11 @@ LARGEST = 2**53
 
 @dataclass(frozen=True)
 class Seen:
-    """One law along one trajectory; see `proofs_checks.law_drift.LawDrift` for the fields."""
+    """One law along one trajectory; see `proofs_checks.law_drift.LawDrift` for the fields.
+
+    alone: (parts,) how far a term of the law goes when one of its variables goes as it does and the others stay where
+        they are, for the pairs in ``LawValues.parts``.
+    """
 
     drift: float
     error: float
@@ -39,6 +43,7 @@ class Seen:
     bound: float
     scale: float
     motion: float
+    alone: Array
 
     @property
     def excess(self) -> float:
@@ -83,7 +88,10 @@ class _Curve:
 
 @dataclass(frozen=True)
 class _Samples:
-    """Rows (P and q of all laws) at T times: (rows, T); ``moved`` is the effect of the error radius."""
+    """Rows (P and q of all laws) at T times: (rows, T); ``moved`` is the effect of the error radius.
+
+    state: (N, T), of the variables.
+    """
 
     t: Array
     value: Array
@@ -91,6 +99,7 @@ class _Samples:
     rounding: Array
     moved: Array
     motion: Array
+    state: Array
 
 
 @dataclass(frozen=True)
@@ -116,10 +125,16 @@ class LawValues:
                 places.append((c, len(rows)))
                 rows.append(_floats(q))
             self.places.append(tuple(places))
+        self.rows = rows
         self.form = Form(variables, rows)
         self.degrees = [max((len(m) for _, m in row), default=0) for row in rows]
         # Roundings of a term and of the sum, relative to the sum of sizes.
         self.counts = UNIT * (self.form.counts + max(self.degrees))
+
+    def parts(self, k: int) -> list[tuple[tuple[int, ...], int]]:
+        """The terms of law k, those within its logarithms after the others, with each of their variables in turn."""
+        rows = [self.rows[k], *(self.rows[row] for _, row in self.places[k])]
+        return [(m, i) for row in rows for _, m in row for i in sorted(set(m))]
 
     def along(self, run: PolynomialTrajectory, until: float, *, lane: int = 0) -> list[Seen]:
         """Every law along one lane, over the steps that cover [0, until], until <= ``run.end(lane)``."""
@@ -149,7 +164,25 @@ class LawValues:
             moved=np.asarray(sizes @ program.perturbation(np.abs(X), radius)),
             # How far the terms would move if nothing cancelled within them either.
             motion=np.asarray(sizes @ program.perturbation(np.abs(X[:, :1]), np.abs(X - X[:, :1]))),
+            state=X,
         )
+
+    def _alone(self, k: int, samples: _Samples) -> Array:
+        """See `Seen`."""
+        X = samples.state
+        gaps: dict[tuple[int, int], Array] = {}
+        out = []
+        for weight, row in ((None, k), *self.places[k]):
+            size = 1.0 if weight is None else abs(weight) / np.abs(samples.value[row])
+            for c, m in self.rows[row]:
+                for i in sorted(set(m)):
+                    power = m.count(i)
+                    if (i, power) not in gaps:
+                        gaps[i, power] = np.abs(X[i] ** power - X[i, 0] ** power)
+                    others = [j for j in m if j != i]
+                    term = abs(c) * size * gaps[i, power] * np.abs(X[others]).prod(axis=0)
+                    out.append(float(np.where(np.isfinite(term), term, 0.0).max()))
+        return np.array(out)
 
     def _variations(self, steps: Sequence[PolynomialStep]) -> list[_Variation]:
         """All rows over every step."""
@@ -199,6 +232,7 @@ class LawValues:
             bound=bound,
             scale=float(size.max()),
             motion=float(motion.max()),
+            alone=self._alone(k, samples),
         )
 
     def _within(self, k: int, step: _Variation) -> float:

@@ -8,10 +8,19 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import sympy
 
 from numerics.polynomial_flow import integrate_polynomial
-from proofs_checks.law_drift import check_laws, compare_descent, descent_check, polynomial_field
+from proofs_checks import law_data
+from proofs_checks.law_drift import (
+    RESOLVED,
+    check_laws,
+    compare_descent,
+    descent_check,
+    polynomial_field,
+)
 from proofs_checks.law_values import LawValues
+from proofs_checks.laws import laws as analysed
 from proofs_checks.verdict import Status
 from theory.conservation.builders_linear import (
     cp,
@@ -24,7 +33,8 @@ from theory.conservation.builders_units import icnn, relu
 from theory.conservation.descent import descent_drift
 from theory.conservation.laws import find_laws
 from theory.conservation.model import Law, Model
-from theory.conservation.polynomials import add, scale
+from theory.conservation.polynomials import Polynomial, add, scale
+from theory.conservation.symbolic import from_sympy
 from theory.errors import DerivationError, LemmataError
 
 MODELS = [
@@ -49,6 +59,7 @@ def test_known_laws_hold(model: Model) -> None:
     for found in check_laws(model, model.named_laws, cases=3):
         assert found.status is Status.HOLDS, found
         assert found.drift <= found.error and found.bound <= 1e-9 * found.scale
+        assert found.resolved > RESOLVED
         assert found.motion > 1e-3 * found.scale and found.horizon > 0 and found.reason == ""
 
 
@@ -169,6 +180,76 @@ def test_permuted_parameters_and_rescaled_models() -> None:
     assert statuses(model, laws, seed=5) == expected
 
 
+@pytest.mark.parametrize("model", [hadamard(60, 2), relu((6, 6, 6))], ids=lambda model: model.spec)
+def test_a_square_of_any_parameter_is_violated(model: Model) -> None:
+    """Models of more functions than one trajectory has data for: 120 and 72 parameters, one after the other."""
+    law = model.named_laws[0].polynomial
+    wrong = [Law(add(law, {(i, i): 1})) for i in range(model.size)]
+    found = check_laws(model, [*wrong, *model.named_laws], cases=4)
+    statuses = [verdict.status for verdict in found]
+    assert set(statuses[: model.size]) == {Status.VIOLATED}
+    assert set(statuses[model.size :]) == {Status.HOLDS}
+
+
+def test_what_single_fields_conserve_is_violated() -> None:
+    """w_ji² - v_oj² is constant along the field of the path o, j, i, and along that path only."""
+    model = relu((5, 5, 5))
+    laws = [Law({(i, i): 1, (25 + i, 25 + i): -1}) for i in range(25)]
+    pairs = [{j for m in p for j in m} for p in model.phi]
+    assert any({i, 25 + i} in pairs for i in range(25))
+    assert set(statuses(model, laws)) == {Status.VIOLATED}
+
+
+def test_what_was_not_tested_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never `holds`: data without some functions, a parameter that φ does not have, a term below the bound."""
+    model = relu((6, 6, 6))
+    monkeypatch.setattr(law_data, "CASE_TERMS", 0)
+    (short,) = check_laws(model, model.named_laws[:1], cases=1)
+    assert short.status is Status.UNDECIDED
+    assert "36 functions that act on the law were in no data; use cases=" in short.reason
+    monkeypatch.undo()
+    spare = Model("spare", ("x", "y", "z"), ({(0, 1): 1},))
+    balance = {(0, 0): 1, (1, 1): -1}
+    kept, beside, product = check_laws(
+        spare, [Law(balance), Law({**balance, (2,): 1}), Law({(2,): 1})], cases=3
+    )
+    assert kept.status is Status.HOLDS
+    assert beside.status is Status.UNDECIDED and beside.resolved == 0.0
+    assert "z never moved, and so z was not tested" in beside.reason
+    assert product.status is Status.UNDECIDED and product.reason
+    model = hadamard(2, 2)
+    first, second = (law.polynomial for law in model.named_laws)
+    tiny = Law(add(scale(first, 10**15), second))
+    wrong = Law(add(scale(first, 10**15), {(1, 1): 1}))
+    for found in check_laws(model, [tiny, wrong], cases=4):
+        assert found.status is Status.UNDECIDED and found.resolved < RESOLVED
+        assert "the parts of the law one by one" in found.reason
+    for law in (Law({(): 3}), Law({})):
+        (constant,) = check_laws(model, [law], cases=2)
+        assert constant.status is Status.UNDECIDED and constant.reason
+
+
+def test_every_part_of_a_law_is_measured() -> None:
+    """x and y go from 1 to 2 and 4: x² y by 3 or 3·(y = 4) = 12, by x alone; log|x - y| parts relative to |x - y|."""
+    field, _ = polynomial_field(({(): Fraction(1)}, {(): Fraction(3)}))
+    run = integrate_polynomial(field, np.array([[1.0, 1.0 + 2.0**-3]]), 1.0)
+    values = LawValues(2, [Law({(0, 0, 1): -2}, ((3, {(0,): 1, (1,): -1}),))])
+    (seen,) = values.along(run, 1.0)
+    assert values.parts(0) == [((0, 0, 1), 0), ((0, 0, 1), 1), ((0,), 0), ((1,), 1)]
+    gap = 2.0 + 2.0**-3
+    expected = [2 * 3 * (4 + 2.0**-3), 2 * 3 * 4, 3 * 1 / gap, 3 * 3 / gap]
+    assert seen.alone == pytest.approx(expected, rel=1e-12)
+
+
+def test_constant_denominators_do_not_change_what_is_tested() -> None:
+    """Data are weighed by them: φ / 10⁶ flows as φ does."""
+    model = BALANCE
+    small = replace(model, denominators=({(): 10**6},) * len(model.phi))
+    assert check_laws(small, model.named_laws, cases=2) == check_laws(
+        model, model.named_laws, cases=2
+    )
+
+
 def test_what_is_not_resolved_is_undecided() -> None:
     law = BALANCE.named_laws[0]
     (coarse,) = check_laws(BALANCE, [law], cases=2, resolution=1e-18)
@@ -228,6 +309,63 @@ def test_a_wrong_drift_is_violated() -> None:
         drift = replace(right, numerators=(wrong,))
         found = compare_descent(BALANCE, drift, **options)  # type: ignore[arg-type]
         assert found.status is Status.VIOLATED and "derivation says" in found.reason
+
+
+def mutants(p: Polynomial) -> list[Polynomial]:
+    """One coefficient changed, or one term lost."""
+    return [
+        {m: c for m, c in {**p, at: value}.items() if c} for at in p for value in (p[at] + 1, 0)
+    ]
+
+
+def test_every_coefficient_of_a_drift_is_tested() -> None:
+    """The drift of Σ u_i v_i of 40 products has 40 terms; one wrong or missing is enough."""
+    model = hadamard(40, 2)
+    law = Law(add(*(law.polynomial for law in model.named_laws)))
+    right = descent_drift(model, law)
+    options = {"cases": 1, "steps": 1, "eta": Fraction(1, 16), "seed": 0}
+    assert compare_descent(model, right, **options).status is Status.HOLDS  # type: ignore[arg-type]
+    (second,) = right.numerators
+    assert len(second) == 40
+    for wrong in mutants(second):
+        found = compare_descent(model, replace(right, numerators=(wrong,)), **options)  # type: ignore[arg-type]
+        assert found.status is Status.VIOLATED
+
+
+def test_orders_of_a_drift_are_told_apart() -> None:
+    """D_2 + P and D_3 - 16 P agree with D_2 and D_3 in steps of size 1/16, and in no others."""
+    right = descent_drift(BALANCE, BALANCE.named_laws[0])
+    (second,) = right.numerators
+    extra: Polynomial = {(0, 0): 1}
+    drift = replace(right, numerators=(add(second, extra), scale(extra, -16)))
+    options = {"cases": 2, "steps": 2, "eta": Fraction(1, 16), "seed": 0}
+    assert compare_descent(BALANCE, drift, **options).status is Status.VIOLATED  # type: ignore[arg-type]
+
+
+def test_a_drift_at_zero_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At x = 0 nothing says that the terms in x are right: the law moves as derived, and as wrongly derived."""
+    model = Model("product", ("x", "y"), ({(0, 1): 1},))
+    right = descent_drift(model, Law({(0, 0): 1, (1, 1): -1}))
+    (second,) = right.numerators
+    wrong = replace(right, numerators=({**second, (0, 0, 2, 2): 7},))
+    monkeypatch.setattr(law_data.Sampler, "start", lambda *_: [Fraction(0), Fraction(1)])
+    for drift in (right, wrong):
+        found = compare_descent(model, drift, cases=2, steps=1, eta=Fraction(1, 8), seed=0)
+        assert found.status is Status.UNDECIDED and found.moved == 2
+        assert "x was zero, and its terms not tested" in found.reason
+
+
+def test_rational_coefficients_from_sympy() -> None:
+    """x y / 3 drifts by the ninth of what x y does; the certificates of its laws are accepted."""
+    x, y, z = sympy.symbols("x y z")
+    model = from_sympy([x * y / 3, 2 * y * z / 7, x / 5 - z / 2])
+    found = descent_check(from_sympy([x * y / 3]), Law({(0, 0): 1, (1, 1): -1}))
+    assert found.status is Status.HOLDS and found.drift.text() == "(-x^2*g1^2 + y^2*g1^2)/9"
+    for each in (from_sympy([x * y / 3]), model, model.with_cross_entropy()):
+        report = analysed(each)
+        assert report.rigor == "proved" and report.count is not None
+        if report.laws:
+            assert set(statuses(each, report.laws)) == {Status.HOLDS}
 
 
 def test_descent_of_what_is_no_law_is_refused() -> None:

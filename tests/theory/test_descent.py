@@ -15,6 +15,7 @@ from theory.conservation.builders_units import icnn, relu
 from theory.conservation.descent import DescentDrift, descent_drift, evaluate
 from theory.conservation.losses import squared_loss_flow
 from theory.conservation.model import Law, Model
+from theory.conservation.symbolic import from_sympy
 from theory.errors import DerivationError, LemmataError
 
 SHAPES = [(2, 3, 2), (3, 2, 1), (1, 1, 3)]
@@ -143,6 +144,18 @@ def test_rational_coefficients() -> None:
     }
 
 
+def test_rational_coefficients_from_sympy() -> None:
+    """g = ∂ℓ/∂φ of the φ that was given: a step of x y / 3 with a fifth of y z, computed by sympy."""
+    x, y, z = sympy.symbols("x y z", real=True)
+    phi = [x * y / 3, y * z / 5]
+    drift = descent_drift(from_sympy(phi), Law({(0, 0): 1, (1, 1): -1, (2, 2): 1}))
+    g, eta = sympy.symbols("g1 g2", real=True), sympy.Symbol("eta")
+    slope = [sum(w * p.diff(v) for w, p in zip(g, phi, strict=True)) for v in (x, y, z)]
+    moved = [v - eta * s for v, s in zip((x, y, z), slope, strict=True)]
+    change = moved[0] ** 2 - moved[1] ** 2 + moved[2] ** 2 - (x**2 - y**2 + z**2)
+    assert sympy.expand(change - eta**2 * drift.sympy()) == 0
+
+
 def test_cross_entropy_takes_the_gradients_of_differences() -> None:
     model = linear([1, 1, 2]).with_cross_entropy()
     law = linear([1, 1, 2]).named_laws[0]
@@ -220,6 +233,17 @@ def test_the_flow_is_minus_the_gradient() -> None:
         for part, want in zip(found, expected, strict=True):
             have = sum(rational(c) * sympy.prod([(x, y)[i] for i in m]) for m, c in part.items())
             assert sympy.expand(have - want) == 0
+
+
+def test_rows_by_their_entries() -> None:
+    model = hadamard(3, 2)
+    assert squared_loss_flow(model, [{2: 5, 0: Fraction(1, 2)}], [1]) == squared_loss_flow(
+        model, [[Fraction(1, 2), 0, 5]], [1]
+    )
+    with pytest.raises(LemmataError, match="indices 0 to 2"):
+        squared_loss_flow(model, [{3: 1}], [1])
+    with pytest.raises(LemmataError, match="not rational"):
+        squared_loss_flow(model, [{0: 0.0}], [1])  # type: ignore[dict-item]
 
 
 def test_heavy_ball() -> None:

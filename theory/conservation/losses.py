@@ -7,7 +7,7 @@ combinations that its loss gradients span). The flow is θ' = -M ∇L with the m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import lcm
 
@@ -25,49 +25,49 @@ from theory.errors import LemmataError
 
 RationalPolynomial = dict[Monomial, Fraction]
 Rational = Fraction | int
+Row = Sequence[Rational] | Mapping[int, Rational]
 
 MOST_TERMS = 1_000_000
 
 
 def squared_loss_flow(
-    model: Model, A: Sequence[Sequence[Rational]], b: Sequence[Rational]
+    model: Model, A: Sequence[Row], b: Sequence[Rational]
 ) -> tuple[RationalPolynomial, ...]:
     """The components of the flow's field over ``model.field_variables``.
 
     Args:
-        A: (samples, len(model.functions)) rows a_s. b: (samples,).
+        A: (samples, len(model.functions)) rows a_s, or mappings of indices to their non-zero entries. b: (samples,).
 
     Raises:
         LemmataError: the shapes do not match, an entry is not rational, φ is not polynomial, or the field would have
             more than a million terms.
     """
     functions = polynomial_functions(model)
-    rows = [[_rational(x) for x in row] for row in A]
+    rows = [_entries(row, len(functions), model.spec) for row in A]
     targets = [_rational(x) for x in b]
     if len(rows) != len(targets) or not rows:
         raise LemmataError(
             f"A has {len(rows)} rows and b has {len(targets)} entries: one of each per sample"
         )
-    if any(len(row) != len(functions) for row in rows):
-        raise LemmataError(
-            f"{model.spec}: every row of A needs {len(functions)} entries, one per function of the model"
-        )
     slope: VectorField = {}
     # One denominator for all: the algebra is over Z.
-    q = lcm(*(x.denominator for row in rows for x in row), *(x.denominator for x in targets))
+    q = lcm(
+        *(x.denominator for row in rows for x in row.values()), *(x.denominator for x in targets)
+    )
     common = lcm(*(d for _, d in functions))
     for row, target in zip(rows, targets, strict=True):
         residual = add(
             *(
-                scale(p, int(x * q) * (common // d))
-                for (p, d), x in zip(functions, row, strict=True)
+                scale(functions[i][0], int(x * q) * (common // functions[i][1]))
+                for i, x in row.items()
             ),
             {(): -int(target * q) * common},
         )
         partial = gradient(residual)
         if len(residual) * sum(map(len, partial.values())) > MOST_TERMS:
             raise LemmataError(
-                f"{model.spec}: the flow has more than {MOST_TERMS} terms; use rows of A with fewer non-zero entries"
+                f"{model.spec}: the flow has more than {MOST_TERMS} terms; use rows of A with fewer non-zero entries, "
+                "or a smaller model"
             )
         for a, part in partial.items():
             slope[a] = add(slope.get(a, {}), multiply(residual, part))
@@ -108,6 +108,22 @@ def _heavy_ball(force: list[RationalPolynomial], tau: Fraction) -> tuple[Rationa
 
 def _divided(p: Polynomial, q: int) -> RationalPolynomial:
     return {m: Fraction(c, q) for m, c in p.items()}
+
+
+def _entries(row: Row, size: int, spec: str) -> dict[int, Fraction]:
+    """The non-zero entries of a row of A."""
+    if isinstance(row, Mapping):
+        if any(not 0 <= i < size for i in row):
+            raise LemmataError(f"{spec}: rows of A have indices 0 to {size - 1}, one per function")
+        pairs = list(row.items())
+    else:
+        if len(row) != size:
+            raise LemmataError(
+                f"{spec}: every row of A needs {size} entries, one per function of the model"
+            )
+        pairs = list(enumerate(row))
+    entries = {i: _rational(x) for i, x in pairs}
+    return {i: x for i, x in entries.items() if x}
 
 
 def _rational(x: Rational) -> Fraction:
