@@ -1,7 +1,8 @@
 """Gradient descent of a linear network in ball arithmetic, and balls as scaled floats with a radius.
 
 Why balls: rounding errors of the iterates would otherwise be those of the statement that is checked; in exact rationals
-the numbers triple their length with every step. The precision is doubled until the radii are far below float64.
+the numbers triple their length with every step. The precision is doubled until the radii are far below float64, and
+below the change of the imbalance, which for a small step η is far smaller than the weights.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from dataclasses import dataclass
 import flint
 import numpy as np
 from flint import arb, arb_mat
+from numpy.typing import NDArray
 
 from numerics.extended import ScaledArray, scaled
 from proofs_checks.linear_case import Float, LinearCase
 
 PRECISION, MOST = 192, 12288  # bits
-WANTED = 80  # bits that the iterates must have
+WANTED = 80  # bits that the iterates, and the change of the imbalance with every step, must have
 ROUNDING = 2.0**-52  # of a ball's midpoint as a float, relative
+Balls = NDArray[np.object_]  # of arb, with the axes (lane, node, j, i, k) of `numerics.evaluate`
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,9 @@ class Iterate:
         return self.W1.transpose() * self.W1 - self.W2 * self.W2.transpose()
 
     @property
-    def size(self) -> arb:
-        """‖W1‖² + ‖W2‖²."""
-        return sum((x * x for a in (self.W1, self.W2) for x in a.entries()), arb(0))
+    def force(self) -> arb:
+        """‖∇W2ᵀ‖² + ‖W1ᵀ∇‖², the square of the gradient of all weights."""
+        return _square(self.G1) + _square(self.G2)
 
 
 def descend(case: LinearCase) -> tuple[list[Iterate], int]:
@@ -81,6 +84,8 @@ def _run(case: LinearCase) -> list[Iterate]:
         G1, G2 = iterate.G1, iterate.G2
         if not all(map(_sharp, (W1, W2, G1, G2))):
             break
+        if out and not _resolved(out[-1], iterate, eta):
+            break
         out.append(iterate)
         W1, W2 = W1 - eta * G1, W2 - eta * G2
     return out
@@ -95,27 +100,53 @@ def _sharp(a: arb_mat) -> bool:
     )
 
 
+def _resolved(now: Iterate, after: Iterate, eta: arb) -> bool:
+    """Whether the change of the imbalance is known to WANTED bits of η² ‖·‖² of the smaller gradient that is not 0."""
+    squares = [_square(a) for a in (now.G1, now.G2)]
+    smallest = min((x.lower() for x in squares if not x.is_zero()), default=arb(0))
+    change = after.imbalance - now.imbalance
+    return all(x.rad() <= eta * eta * smallest * arb(2) ** -WANTED for x in change.entries())
+
+
+def _square(a: arb_mat) -> arb:
+    return sum((x * x for x in a.entries()), arb(0))
+
+
 def exact(a: Float) -> arb_mat:
     """Floats as exact balls."""
     return arb_mat([[arb(x) for x in row] for row in a.tolist()])
 
 
-# -- balls as scaled floats -----------------------------------------------------------------------------------------
-def vectors(a: arb_mat) -> ScaledArray:
+# -- balls in arrays, and as scaled floats ----------------------------------------------------------------------------
+def ball_vectors(a: arb_mat) -> Balls:
     """The rows of a matrix as vectors, with axes (1, 1, row, 1, coordinate)."""
-    rows = [_floats(row) for row in a.tolist()]
-    m = np.array([r[0] for r in rows])[None, None, :, None, :]
-    radius, e = (np.array([r[k] for r in rows])[None, None, :, None, None] for k in (1, 2))
+    return _array(a)[None, None, :, None, :]
+
+
+def ball_matrix(a: arb_mat) -> Balls:
+    """The entries of a matrix as numbers, with axes (1, 1, row, column, 1)."""
+    return _array(a)[None, None, :, :, None]
+
+
+def balls(a: ScaledArray) -> Balls:
+    """Scaled floats as balls; every coordinate of a vector has the vector's radius."""
+    parts = (np.broadcast_to(x, a.m.shape).ravel().tolist() for x in (a.m, a.r, a.e))
+    out = np.empty(a.m.size, dtype=object)
+    out[:] = [arb(m, r) * arb(2) ** e for m, r, e in zip(*parts, strict=True)]
+    return out.reshape(a.m.shape)
+
+
+def rounded(a: Balls) -> ScaledArray:
+    """Balls as scaled floats: one exponent and one radius per vector (last axis)."""
+    cells = [_floats(row) for row in a.reshape(-1, a.shape[-1]).tolist()]
+    m = np.array([c[0] for c in cells]).reshape(a.shape)
+    radius, e = (np.array([c[k] for c in cells]).reshape(*a.shape[:-1], 1) for k in (1, 2))
     return scaled(m, radius, e)
 
 
 def matrix(a: arb_mat) -> ScaledArray:
-    """The entries of a matrix as numbers, with axes (1, 1, row, column, 1)."""
-    cells = [[_floats([x]) for x in row] for row in a.tolist()]
-    m = np.array([[c[0][0] for c in row] for row in cells])
-    radius, e = (np.array([[c[k] for c in row] for row in cells]) for k in (1, 2))
-    put = (None, None, slice(None), slice(None), None)
-    return scaled(m[put], radius[put], e[put])
+    """The entries of a matrix as numbers, in scaled floats."""
+    return rounded(ball_matrix(a))
 
 
 def number(x: arb) -> ScaledArray:
@@ -123,8 +154,17 @@ def number(x: arb) -> ScaledArray:
     return matrix(arb_mat([[x]]))
 
 
+def _array(a: arb_mat) -> Balls:
+    out = np.empty((a.nrows(), a.ncols()), dtype=object)
+    for k, row in enumerate(a.tolist()):
+        out[k] = row
+    return out
+
+
 def _floats(row: Sequence[arb]) -> tuple[list[float], float, int]:
-    """Mantissas, Euclidean radius and common exponent."""
+    """Mantissas, Euclidean radius and common exponent; NaN where a ball is not finite."""
+    if not all(x.is_finite() for x in row):
+        return [math.nan] * len(row), math.inf, 0
     top = max((abs(x).upper() for x in row), key=lambda b: b.mid())
     if top == 0:
         return [0.0] * len(row), 0.0, 0

@@ -14,7 +14,7 @@ from proofs_checks.case import Case
 from proofs_checks.linear_case import LinearCase
 from theory.errors import LemmataError
 
-Variables = Callable[[Float], dict[str, ScaledArray]]
+Opener = Callable[[Float, Numbers], Environment]  # of times and numbers
 
 
 class LinearBatch(Batch):
@@ -59,13 +59,13 @@ class LinearContext(StepContext):
         lane: int,
         span: tuple[float, float],
         numbers: Numbers,
-        variables: Variables,
+        opener: Opener,
     ) -> None:
         self.batch = batch
         self.numbers = numbers
         self.lanes = np.array([lane])
         self.start, self.end = (np.array([float(t)]) for t in span)
-        self._variables = variables
+        self._opener = opener
         self._environments: dict[tuple[bytes, bytes], Environment] = {}
 
     def environment(self, rows: Indices, times: Float) -> Environment:
@@ -74,7 +74,7 @@ class LinearContext(StepContext):
         found = self._environments.get(key)
         if found is None:
             numbers = at_lanes(self.numbers, self.lanes)
-            found = self._environments[key] = Environment({**numbers, **self._variables(times)})
+            found = self._environments[key] = self._opener(times, numbers)
         return found
 
 

@@ -21,14 +21,17 @@ from proofs_checks.claims.trajectory import TrajectoryClaim
 from proofs_checks.data import Dataset
 from proofs_checks.linear_case import LinearCase
 from theory.errors import LemmataError
-from theory.linear_networks import NEURON_HORIZON
+from theory.linear_networks import MOVED, NEURON_HORIZON
 
 Float = NDArray[np.float64]
 LINEAR_CASES = 48  # twice every shape with every kind of start, in part
 NEURON_CASES = 64
 HIDDEN = 3  # hidden units on a user's data
 NEURONS = 6
-ATTEMPTS = 16  # draws of a network until it reaches its horizon
+ATTEMPTS, LARGER = (
+    32,
+    8,
+)  # draws of a network until it reaches its horizon, from the latter on with a larger ε
 SHARP = 1e-11  # relative error bound of the weights that leaves the statement decided
 # (n, h, m): h smaller and larger than n and m, one unit, one input, one output, over-parametrised
 SHAPES = (
@@ -145,8 +148,9 @@ def neurons(
     smaller or 8 times larger. ε is drawn from 10⁻³ to 1, and from 10⁻⁶⁰ to 10⁻³ in every seventh network.
 
     Solutions with σ'(0) = 0 may end in finite time because kinks face each other (sliding), and a kink that is hardly
-    crossed costs the error bound. A trial run finds which networks reach their horizon with an error bound; the others
-    are drawn again, up to ATTEMPTS times in all, with fewer and fewer neurons and at last with a larger ε.
+    crossed costs the error bound; without active neurons nothing moves. A trial run finds which networks move and reach
+    their horizon with an error bound; the others are drawn again, up to ATTEMPTS times in all, with fewer and fewer
+    neurons and at last with a larger ε.
     """
     _check(count)
     chosen = [
@@ -169,10 +173,12 @@ def _neurons(
     X, y, name = dataset
     rng = np.random.default_rng([seed, 7, index, attempt])
     W0 = rng.standard_normal((h, X.shape[1])) / math.sqrt(X.shape[1])
+    if not (X @ W0.T > 0).any():  # no neuron is active, and nothing would move
+        W0 = -W0
     outer = rng.standard_normal(h)
     which = (index // len(LOSSES)) % 4
     low, high = (-60.0, -3.0) if index % 7 == 6 else (-3.0, 0.0)
-    if attempt >= ATTEMPTS // 2:  # large starts have short horizons
+    if attempt >= LARGER:  # large starts have short horizons
         low, high = -1.0, 0.5
     start: dict[str, Any] = (
         {"signs": np.where(outer > 0, 1.0, -1.0)}
@@ -192,6 +198,7 @@ def _neurons(
 
 
 def _reach_their_horizon(cases: Sequence[Case]) -> list[bool]:
+    """For each network whether it gets there with a sharp error bound, and has moved by then."""
     groups: dict[object, list[int]] = {}
     for index, case in enumerate(cases):
         groups.setdefault(case.group(), []).append(index)
@@ -204,7 +211,11 @@ def _reach_their_horizon(cases: Sequence[Case]) -> list[bool]:
             end = numerics.integrate(batch.problem(), until=until)
             size = np.sqrt(np.sum(end.W**2, axis=2) + end.V**2)
             sharp = (end.radius <= SHARP * size).all(axis=1)
-        for index, ok in zip(members, end.ok & sharp, strict=True):
+            squares = np.ldexp(end.V, end.exponent) ** 2
+            before = np.stack([cases[index].v0 for index in members]) ** 2
+            moved = np.abs(squares - before) / (np.sum(batch.W0**2, axis=2) + squares)
+            moves = moved.max(axis=1) > float(MOVED)
+        for index, ok in zip(members, end.ok & sharp & moves, strict=True):
             good[index] = bool(ok)
     return good
 

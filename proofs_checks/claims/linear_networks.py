@@ -1,14 +1,16 @@
 """How the imbalance of linear networks and of ReLU neurons is measured.
 
 Linear networks, variables at an instant: ``W1(j,k)`` columns of W1, ``W2(j,k)`` rows of W2, ``t``; the same arrays
-numbered by i are ``W1_(i,k)`` and ``W2_(i,k)``. At the start: ``D_0(j,i)`` and ``S_0`` = ‖W1‖² + ‖W2‖². Gradient
-descent has besides ``G1(j,k)`` columns of ∇W2ᵀ and ``G2(j,k)`` rows of W1ᵀ∇ (and ``G1_``, ``G2_``), and after the step
-``D_next(j,i)`` and ``S_next``; t is the number of the step.
+numbered by i are ``W1_(i,k)`` and ``W2_(i,k)``. At the start: ``D_0(j,i)``, ``A_0(j,i)`` = W1ᵀW1 and ``R_0`` =
+‖∇W2ᵀ‖² + ‖W1ᵀ∇‖². Gradient flow has ``A_far(j,i)``, W1ᵀW1 where it is farthest from its start, of the ends of the steps
+and some instants besides. Gradient descent has ``G1(j,k)`` columns of ∇W2ᵀ and ``G2(j,k)`` rows of W1ᵀ∇ (and ``G1_``,
+``G2_``), and after the step ``D_next(j,i)``; t is the number of the step.
 
 Gradient flow is a polynomial differential equation, integrated with an error bound in floating point; gradient descent
-is iterated in ball arithmetic, so that only the evaluation of the statement rounds.
+is iterated in ball arithmetic, and so is the statement about it evaluated: only the two sides are rounded.
 
-ReLU networks have, besides the variables of every trajectory, ``w_0(j,k)`` and ``v_0(j)``, the weights at the start.
+ReLU networks have, besides the variables of every trajectory, ``w_0(j,k)`` and ``v_0(j)``, the weights at the start,
+and ``moved``: the largest of |v_j² - v_0j²| / (‖w_0j‖² + v_j²) so far, diminished by its error bound.
 """
 
 from __future__ import annotations
@@ -20,18 +22,38 @@ from itertools import pairwise
 import flint
 import numpy as np
 
+from numerics.evaluate import Environment, freeze, lane_scalar
 from numerics.extended import ScaledArray, scaled
-from numerics.polynomial_flow import PolynomialField, PolynomialStatus, integrate_polynomial
-from proofs_checks.batch import Batch, Float
+from numerics.polynomial_flow import (
+    PolynomialField,
+    PolynomialStatus,
+    PolynomialTrajectory,
+    integrate_polynomial,
+)
+from numerics.scaled_functions import inner
+from proofs_checks.batch import Batch, Float, Numbers, StepContext, at_lanes
 from proofs_checks.claims.trajectory import TrajectoryClaim
-from proofs_checks.linear_balls import PRECISION, Iterate, descend, matrix, number, start, vectors
+from proofs_checks.linear_ball_environment import BallEnvironment
+from proofs_checks.linear_balls import (
+    PRECISION,
+    Balls,
+    Iterate,
+    ball_matrix,
+    ball_vectors,
+    descend,
+    matrix,
+    number,
+    start,
+)
 from proofs_checks.linear_batch import LinearBatch, LinearContext, numbered_by_i, stack
 from proofs_checks.linear_case import LinearCase
 from theory.errors import LemmataError
+from theory.linear_networks import FLOW_RESOLUTION, MOTION, MOVED
 
 MOST_TERMS = (
     12_000  # of the polynomial field of a flow; with more of them a case takes many seconds
 )
+INSTANTS = 9  # at which motion is looked for, besides the ends of the steps
 
 
 class LinearClaim(TrajectoryClaim, ABC):
@@ -49,7 +71,8 @@ class LinearClaim(TrajectoryClaim, ABC):
         with flint.ctx.workprec(PRECISION):
             starts = [start(c) for c in batch.linear]
             self.numbers["D_0"] = stack([matrix(s.imbalance) for s in starts])
-            self.numbers["S_0"] = stack([number(s.size) for s in starts])
+            self.numbers["A_0"] = stack([matrix(s.W1.transpose() * s.W1) for s in starts])
+            self.numbers["R_0"] = stack([number(s.force) for s in starts])
 
     @abstractmethod
     def follow(self, lane: int, until: float) -> Iterator[LinearContext]:
@@ -64,24 +87,58 @@ class FlowClaim(LinearClaim):
         theta = np.concatenate([case.W1.ravel(), case.W2.ravel()])
         path = integrate_polynomial(gradient_field(case), theta[None], until)
 
-        def variables(times: Float) -> dict[str, ScaledArray]:
-            states = np.stack([path.state(0, float(t)) for t in times[0]])
-            errors = np.array([path.error(0, float(t)) for t in times[0]])
-            n, h, m = case.shape
-            return _layers(
-                states[:, : n * h].reshape(-1, n, h), states[:, n * h :].reshape(-1, h, m), errors
-            ) | {"t": scaled(times[:, :, None, None, None])}
-
         self.reached[lane] = path.end(0)
+        A_far, noticed = self._motion(lane, path)
+
+        def opened(times: Float, numbers: Numbers) -> Environment:
+            now = _layers(path, case, times[0])
+            return Environment(
+                {**numbers, **now, "A_far": A_far, "t": scaled(times[:, :, None, None, None])}
+            )
+
         if path.status[0] is not PolynomialStatus.ok:
             self.stopped[lane] = path.reason[0]
+        elif not noticed:
+            self.stopped[lane] = (
+                f"up to t = {path.end(0):.3g} the weights hardly move, compared with the error bound of the flow: a "
+                "wrong law would not be noticed; use a longer horizon or a start with a larger gradient"
+            )
         ends = path.times[0] if path.times[0].size else np.zeros(1)
         for span in zip([0.0, *ends[:-1]], ends, strict=True):
-            yield LinearContext(self.linear, lane, span, self.numbers, variables)
+            yield LinearContext(self.linear, lane, span, self.numbers, opened)
+
+    def _motion(self, lane: int, path: PolynomialTrajectory) -> tuple[ScaledArray, bool]:
+        """W1ᵀW1 where it is farthest from its start, and whether the error bound of the imbalance at the end is below
+        the resolution, relative to that distance."""
+        A_0, D_0 = (at_lanes(self.numbers, np.array([lane]))[k] for k in ("A_0", "D_0"))
+        times = np.union1d(path.times[0], np.linspace(0.0, path.end(0), INSTANTS))
+        layers = _layers(path, self.linear.linear[lane], times)
+        A = inner(layers["W1"], layers["W1_"])
+        distance = (A - A_0).abs().max(3).max(2)
+        far = int(np.argmax(distance.log_interval()[0]))
+        drift = A - inner(layers["W2"], layers["W2_"]) - D_0
+        error = ScaledArray(drift.r, np.zeros_like(drift.r), drift.e).max(3).max(2)
+        with np.errstate(all="ignore"):
+            ratio, _ = (error / _at(distance, far)).to_float()
+        return _at(A, far), bool((4.0 * ratio <= FLOW_RESOLUTION).all())
 
 
-def _layers(W1: Float, W2: Float, errors: Float) -> dict[str, ScaledArray]:
-    """W1 (t, n, h) and W2 (t, h, m) as vectors; the error of the whole state bounds that of each vector."""
+def _at(a: ScaledArray, instant: int) -> ScaledArray:
+    """The value at one of the instants (axis 1)."""
+    which = slice(instant, instant + 1)
+    return ScaledArray(
+        a.m[:, which],
+        a.r[:, which] if a.r.shape[1] > 1 else a.r,
+        a.e[:, which] if a.e.shape[1] > 1 else a.e,
+    )
+
+
+def _layers(path: PolynomialTrajectory, case: LinearCase, times: Float) -> dict[str, ScaledArray]:
+    """W1 and W2 at times (t,) as vectors; the error of the whole state bounds that of each vector."""
+    n, h, m = case.shape
+    states = np.stack([path.state(0, float(t)) for t in times])
+    errors = np.array([path.error(0, float(t)) for t in times])
+    W1, W2 = states[:, : n * h].reshape(-1, n, h), states[:, n * h :].reshape(-1, h, m)
     radius = errors[None, :, None, None, None]
     first = scaled(np.swapaxes(W1, 1, 2)[None, :, :, None, :], radius)
     second = scaled(W2[None, :, :, None, :], radius)
@@ -166,32 +223,31 @@ class DescentClaim(LinearClaim):
             with flint.ctx.workprec(bits):
                 known = self.measured(now, after)
 
-            def variables(
-                times: Float, known: dict[str, ScaledArray] = known
-            ) -> dict[str, ScaledArray]:
-                return known | {"t": scaled(times[:, :, None, None, None])}
+            def opened(
+                times: Float, numbers: Numbers, known: dict[str, Balls] = known
+            ) -> Environment:
+                at = {"t": scaled(times[:, :, None, None, None])}
+                return BallEnvironment({**numbers, **known, **at}, bits)
 
-            yield LinearContext(self.linear, lane, (k, k), self.numbers, variables)
+            yield LinearContext(self.linear, lane, (k, k), self.numbers, opened)
 
-    def measured(self, now: Iterate, after: Iterate) -> dict[str, ScaledArray]:
-        """The variables of one step, from balls."""
+    def measured(self, now: Iterate, after: Iterate) -> dict[str, Balls]:
+        """The variables of one step."""
         arrays = {
-            "W1": vectors(now.W1.transpose()),
-            "W2": vectors(now.W2),
-            "G1": vectors(now.G1.transpose()),
-            "G2": vectors(now.G2),
+            "W1": ball_vectors(now.W1.transpose()),
+            "W2": ball_vectors(now.W2),
+            "G1": ball_vectors(now.G1.transpose()),
+            "G2": ball_vectors(now.G2),
         }
-        twins = {name + "_": numbered_by_i(a) for name, a in arrays.items()}
-        return {
-            **arrays,
-            **twins,
-            "D_next": matrix(after.imbalance),
-            "S_next": number(after.size),
-        }
+        twins = {name + "_": np.swapaxes(a, 2, 3) for name, a in arrays.items()}
+        return {**arrays, **twins, "D_next": ball_matrix(after.imbalance)}
+
+
+_MOTION = freeze(MOTION.to_data())
 
 
 class NeuronClaim(TrajectoryClaim):
-    """A ReLU network with its weights at the start."""
+    """A ReLU network with its weights at the start, and how far they have moved since."""
 
     def __init__(self, batch: Batch, wanted: Iterable[str]) -> None:
         super().__init__(batch, wanted)
@@ -204,3 +260,20 @@ class NeuronClaim(TrajectoryClaim):
             # the mantissa of ε is rounded, so is the product, and in a balanced case v_0 is a rounded norm
             size = np.sqrt(np.sum(m * m, axis=-1, keepdims=True))
             self.numbers[name] = scaled(m, (batch.X.shape[1] + 4) * 2.0**-52 * size, e)
+        self.numbers["moved"] = lane_scalar(np.zeros(batch.size))
+        # a trajectory that ends before anything has moved says nothing
+        self.open_events["moved"] = np.ones(batch.size, dtype=bool)
+
+    def on_step(self, context: StepContext) -> None:
+        """Take the end of a step into account."""
+        rows = np.arange(context.lanes.size)
+        with np.errstate(all="ignore"):
+            motion = context.environment(rows, context.end[:, None]).evaluate(_MOTION)
+            value, radius = (np.ravel(x) for x in motion.to_float())
+        sure = np.fmax(np.where(np.isfinite(radius), value - radius, 0.0), 0.0)
+        so_far = np.maximum(self.numbers["moved"].m[context.lanes, 0, 0, 0, 0], sure)
+        self.set("moved", context.lanes, so_far)
+        self.open_events["moved"][context.lanes] = so_far <= float(MOVED)
+
+    def finish(self, reached: Float) -> None:
+        """Keep ``moved`` as it is: it is no time."""

@@ -23,7 +23,8 @@ def test_list_and_show(run) -> None:  # type: ignore[no-untyped-def]
         assert "does not verify" not in page.out
     descent = run("show", IDS[2]).out
     assert "S + max_j max_i |D_next,ji - D_ji - η²·(P_ji - Q_ji)| = S   for every step" in descent
-    assert "Hypotheses" not in descent and "Hypotheses" in run("show", IDS[1]).out
+    assert "0 < R_0" in descent and "0 < R_0" in run("show", IDS[0]).out
+    assert "1/1000000 < moved" in run("show", IDS[1]).out
 
 
 def test_verify_writes_what_replay_reads(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -73,7 +73,7 @@ def test_resolutions_below_the_error_are_undecided() -> None:
 
 
 def test_a_zero_layer_and_a_balanced_start_are_no_special_cases() -> None:
-    """The scale is the size of the weights, so an imbalance of 0 is measured like any other."""
+    """The scale is the size of the motion, so an imbalance of 0 is measured like any other."""
     for kind in ("zero layer", "balanced", "zero unit"):
         case = LINEAR[linear_cases.KINDS.index(kind)]
         assert kind in case.name
@@ -159,7 +159,7 @@ def test_the_precision_grows_until_the_iterates_have_their_bits(
     iterates, bits = linear_balls.descend(LINEAR[0])
     assert len(iterates) == LINEAR[0].steps + 1 and bits == 2 * linear_balls.PRECISION
     with flint.ctx.workprec(bits):
-        assert iterates[-1].size.rel_accuracy_bits() > 190
+        assert iterates[-1].force.rel_accuracy_bits() > 190
 
 
 # -- the derivation speaks of what is measured ------------------------------------------------------------------------
@@ -199,8 +199,12 @@ def test_the_numbers_of_the_start_are_those_of_the_definitions() -> None:
     np.testing.assert_allclose(
         claim.numbers["D_0"].to_float()[0][0, 0, :, :, 0], expected, atol=1e-12
     )
-    size = float(np.sum(case.W1**2) + np.sum(case.W2**2))
-    assert claim.lane_value(("var", "S_0"))[0][0] == pytest.approx(size)
+    np.testing.assert_allclose(
+        claim.numbers["A_0"].to_float()[0][0, 0, :, :, 0], case.W1.T @ case.W1, atol=1e-12
+    )
+    G = case.A.T @ (case.A @ case.W1 @ case.W2 - case.B)
+    force = float(np.sum((G @ case.W2.T) ** 2) + np.sum((case.W1.T @ G) ** 2))
+    assert claim.lane_value(("var", "R_0"))[0][0] == pytest.approx(force)
 
 
 # -- reports, files, replay -------------------------------------------------------------------------------------------

@@ -13,11 +13,10 @@ import flint
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from numerics.extended import ScaledArray
 from proofs_checks.case import Case
 from proofs_checks.claims.linear_networks import DescentClaim, FlowClaim
-from proofs_checks.linear_balls import PRECISION, Iterate, matrix, start, vectors
-from proofs_checks.linear_batch import LinearBatch, numbered_by_i, stack
+from proofs_checks.linear_balls import PRECISION, Balls, Iterate, ball_vectors, matrix, start
+from proofs_checks.linear_batch import LinearBatch, stack
 from proofs_checks.linear_case import LinearCase
 from tests.quality.planted_tools import planted, redefine
 from theory import linear_networks as ln
@@ -80,10 +79,10 @@ class SumClaim(FlowClaim):
 class TransposedClaim(DescentClaim):
     """Mixes up ∇ and ∇ᵀ in the gradients that the statement uses, not in the steps; only for n = m."""
 
-    def measured(self, now: Iterate, after: Iterate) -> dict[str, ScaledArray]:
+    def measured(self, now: Iterate, after: Iterate) -> dict[str, Balls]:
         wrong = Iterate(now.W1, now.W2, now.G.transpose())
-        arrays = {"G1": vectors(wrong.G1.transpose()), "G2": vectors(wrong.G2)}
-        twins = {name + "_": numbered_by_i(a) for name, a in arrays.items()}
+        arrays = {"G1": ball_vectors(wrong.G1.transpose()), "G2": ball_vectors(wrong.G2)}
+        twins = {name + "_": np.swapaxes(a, 2, 3) for name, a in arrays.items()}
         return super().measured(now, after) | arrays | twins
 
 
