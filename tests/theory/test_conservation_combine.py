@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from fractions import Fraction
+from math import prod
 
 import pytest
 from hypothesis import given
@@ -169,3 +170,20 @@ def test_bad_matrices(matrix: list[list[Fraction]], message: str) -> None:
     with pytest.raises(LemmataError, match="then add the momentum"):
         heavy = builders.linear([1, 2]).with_momentum(Fraction(1))
         builders.change_of_variables(heavy, [[1, 0], [0, 1]])
+
+
+def test_new_parameters_keep_the_size_of_phi() -> None:
+    model = Model("scaled", ("x", "y"), ({(0, 1): 1},), denominators=({(): 3},))
+    a, b = Fraction(3, 5), Fraction(4, 5)
+    twin = builders.change_of_variables(model, [[a, -b], [b, a]])
+
+    def value(m: Model, point: tuple[Fraction, ...]) -> Fraction:
+        ((top, bottom),) = m.functions
+        above, below = (
+            sum(c * prod((point[i] for i in k), start=Fraction(1)) for k, c in p.items())
+            for p in (top, bottom)
+        )
+        return Fraction(above) / below
+
+    xi = (Fraction(2), Fraction(7))
+    assert value(twin, xi) == value(model, (a * xi[0] - b * xi[1], b * xi[0] + a * xi[1]))

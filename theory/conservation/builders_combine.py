@@ -185,18 +185,19 @@ def change_of_variables(model: Model, matrix: Sequence[Sequence[Fraction | int]]
     phi, denominators = [], []
     substituted = [_substitute(p, forms, common) for p in model.phi]
     lower = [_substitute(p, forms, common) for p in _denominators(model)]
-    # One factor for all of φ: differences of entries are kept up to that factor.
-    shared = lcm(*(q for _, q in substituted))
+    # (top/p) / (bottom/q), in lowest terms and not scaled: drifts under gradient descent depend on the size of φ
     for (top, p), (bottom, q) in zip(substituted, lower, strict=True):
-        phi.append(scale(top, shared // p * q))
-        denominators.append(bottom)
+        above, below = scale(top, q), scale(bottom, p)
+        content = gcd(*above.values(), *below.values())
+        phi.append({m: c // content for m, c in above.items()})
+        denominators.append({m: c // content for m, c in below.items()})
     return replace(
         model,
         spec=f"{model.spec} in new parameters",
         variables=tuple(f"xi_{i + 1}" for i in range(size)),
         latex_names=tuple(rf"\xi_{{{i + 1}}}" for i in range(size)),
         phi=tuple(phi),
-        denominators=tuple(denominators) if model.denominators else (),
+        denominators=tuple(denominators) if any(d != ONE for d in denominators) else (),
         metric=_carried(model, forms, common, inverse),
         blocks=(),
         logarithms=tuple(_form_in(q, forms, common) for q in model.logarithms),
