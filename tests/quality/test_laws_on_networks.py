@@ -154,7 +154,9 @@ def test_wrong_models_are_told_apart() -> None:
     wrong = {
         "path products for a linear network": replace(NETWORKS["linear"], model=larger),
         "a linear network for a ReLU": replace(NETWORKS["relu"], model=smaller),
-        "an entry of φ is missing": replace(UV, model=replace(UV.model, phi=UV.model.phi[1:])),
+        "an entry of φ is missing": replace(
+            UV, model=replace(UV.model, phi=UV.model.phi[1:], groups=())
+        ),
         "all losses for a cross-entropy": replace(NETWORKS["classes, relu"], classes=False),
         "a cross-entropy for all losses": replace(LINEAR, classes=True),
         "without its metric": replace(NETWORKS["nmf"], metric=None),
