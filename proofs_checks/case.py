@@ -82,7 +82,11 @@ class Case:
         Raises:
             LemmataError: NaN, inf, empty or mis-shaped arrays, labels outside ±1, ε ≤ 0, unknown names.
         """
-        points, labels, directions = _array("X", X, 2), _array("y", y, 1), _array("W0", W0, 2)
+        points, labels, directions = (
+            finite_array("X", X, 2),
+            finite_array("y", y, 1),
+            finite_array("W0", W0, 2),
+        )
         if labels.shape[0] != points.shape[0]:
             raise LemmataError(
                 f"X has {points.shape[0]} points and y {labels.shape[0]} labels; give one label per point"
@@ -111,12 +115,12 @@ class Case:
             )
         h = directions.shape[0]
         if signs is not None and v0 is None:
-            s = _array("signs", signs, 1)
+            s = finite_array("signs", signs, 1)
             if s.shape != (h,) or not np.isin(s, (-1.0, 1.0)).all():
                 raise LemmataError(f"signs must be {h} numbers ±1")
             outer, balanced = s * norms, True
         elif v0 is not None and signs is None:
-            outer = _array("v0", v0, 1)
+            outer = finite_array("v0", v0, 1)
             if outer.shape != (h,):
                 raise LemmataError(f"v0 must have {h} entries, not {outer.shape[0]}")
             balanced = all(
@@ -205,8 +209,7 @@ class Case:
     @cached_property
     def hash(self) -> str:
         """SHA-256 over everything that influences the result, first 16 hexadecimal digits."""
-        data = {k: v for k, v in self.to_json().items() if k not in ("name", "seed")}
-        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+        return digest(self.to_json())
 
     @classmethod
     def from_json(cls, data: Any) -> Case:
@@ -253,7 +256,14 @@ class Case:
         return (self.X.tobytes(), self.X.shape, self.y.tobytes(), self.loss, self.reduction, self.h)
 
 
-def _array(name: str, value: ArrayLike, ndim: int) -> Float:
+def digest(data: Mapping[str, Any]) -> str:
+    """The hash of a case's plain data; name and seed do not count."""
+    what = {k: v for k, v in data.items() if k not in ("name", "seed")}
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def finite_array(name: str, value: ArrayLike, ndim: int) -> Float:
+    """A copy in float64 with this number of axes, refused if it is empty or not finite."""
     try:
         a = np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:

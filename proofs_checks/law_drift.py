@@ -22,10 +22,10 @@ from numerics.polynomial_flow import (
 from proofs_checks.law_data import Sampler, variables_of
 from proofs_checks.law_values import LawValues, Seen
 from proofs_checks.verdict import Status
-from theory.conservation.descent import DescentDrift, descent_drift, evaluate
+from theory.conservation.descent import DescentDrift, descent_drift
 from theory.conservation.losses import RationalPolynomial, squared_loss_flow
 from theory.conservation.model import Law, Model
-from theory.conservation.polynomials import to_text
+from theory.conservation.polynomials import to_text, value
 from theory.errors import LemmataError
 
 RESOLUTION = 1e-9
@@ -255,10 +255,7 @@ def compare_descent(
             g = [Fraction(0)] * len(functions)
             for row, target in zip(data.rows, data.targets, strict=True):
                 miss = (
-                    sum(
-                        x * evaluate(functions[i][0], theta) / functions[i][1]
-                        for i, x in row.items()
-                    )
+                    sum(x * value(functions[i][0], theta) / functions[i][1] for i, x in row.items())
                     - target
                 )
                 for i, x in row.items():
@@ -268,8 +265,8 @@ def compare_descent(
             silent = (*drift.parameters, *drift.slopes)[zero[0]] if zero else silent
             done += 1
             step = eta / done
-            new = [x + step * _at(f, theta) for x, f in zip(theta, field, strict=True)]
-            actual = evaluate(law, new) - evaluate(law, theta)
+            new = [x + step * value(f, theta) for x, f in zip(theta, field, strict=True)]
+            actual = value(law, new) - value(law, theta)
             derived = drift.value(theta, g, step)
             moved += actual != 0
             largest = max(largest, abs(float(actual)))
@@ -317,16 +314,7 @@ def polynomial_field(components: Sequence[RationalPolynomial]) -> tuple[Polynomi
     return PolynomialField(len(terms), tuple(terms)), q
 
 
-def _at(p: RationalPolynomial, point: Sequence[Fraction]) -> Fraction:
-    total = Fraction(0)
-    for m, c in p.items():
-        for i in m:
-            c = c * point[i]
-        total += c
-    return total
-
-
 def _check_counts(**counts: int) -> None:
-    for name, value in counts.items():
-        if value < 1:
-            raise LemmataError(f"{name} = {value}; give at least 1")
+    for name, number in counts.items():
+        if number < 1:
+            raise LemmataError(f"{name} = {number}; give at least 1")

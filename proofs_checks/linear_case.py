@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -14,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from proofs_checks.case import Case
+from proofs_checks.case import Case, digest, finite_array
 from theory.errors import LemmataError
 
 Float = NDArray[np.float64]
@@ -131,8 +129,7 @@ class LinearCase:
     @cached_property
     def hash(self) -> str:
         """SHA-256 over everything that influences the result, first 16 hexadecimal digits."""
-        data = {k: v for k, v in self.to_json().items() if k not in ("name", "seed")}
-        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+        return digest(self.to_json())
 
     @classmethod
     def from_json(cls, data: Any) -> LinearCase:
@@ -179,19 +176,7 @@ def read_case(data: Any) -> Case | LinearCase:
 
 
 def _array(name: str, value: ArrayLike) -> Float:
-    try:
-        a = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise LemmataError(f"{name} is not a rectangular array of numbers: {error}") from error
-    if a.ndim != 2:
-        raise LemmataError(f"{name} has {a.ndim} dimensions, expected 2")
-    if a.size == 0:
-        raise LemmataError(f"{name} is empty (shape {a.shape}); give at least one entry")
-    if not np.isfinite(a).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
-        raise LemmataError(
-            f"{name}{list(where)} is {a[where]}; remove or replace non-finite values"
-        )
+    a = finite_array(name, value, 2)
     size = np.abs(a)
     bad = (size > 0) & ~((size > SMALLEST) & (size < LARGEST))
     if bad.any():

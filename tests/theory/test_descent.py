@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from theory.conservation.builders_linear import hadamard, linear, matrix_factorisation, nmf
 from theory.conservation.builders_units import icnn, relu
-from theory.conservation.descent import DescentDrift, descent_drift, evaluate
+from theory.conservation.descent import DescentDrift, descent_drift
 from theory.conservation.losses import squared_loss_flow
 from theory.conservation.model import Law, Model
+from theory.conservation.polynomials import value
 from theory.conservation.symbolic import from_sympy
 from theory.errors import DerivationError, LemmataError
 
@@ -86,10 +87,10 @@ def test_the_value_is_that_of_an_explicit_step(seed: int) -> None:
     if model.metric:
         dense = [Fraction(0)] * model.size
         for a, b, entry in model.metric:
-            dense[a] += evaluate(entry, theta) * slope[b]
+            dense[a] += value(entry, theta) * slope[b]
         slope = dense
     moved = [t - eta * s for t, s in zip(theta, slope, strict=True)]
-    actual = evaluate(law.polynomial, moved) - evaluate(law.polynomial, theta)
+    actual = value(law.polynomial, moved) - value(law.polynomial, theta)
     assert drift.value(theta, g, eta) == actual
 
 

@@ -28,6 +28,7 @@ from theory.conservation.polynomials import (
     scale,
     to_latex,
     to_text,
+    value,
     variable,
 )
 from theory.errors import DerivationError, LemmataError
@@ -98,7 +99,7 @@ class DescentDrift:
         point = (*theta, *g)
         step, total = Fraction(eta) / self.denominator, Fraction(0)
         for k, p in enumerate(self.numerators, start=2):
-            total += step**k * evaluate(p, point)
+            total += step**k * value(p, point)
         return total
 
     def _numerator(self, k: int) -> Polynomial:
@@ -138,13 +139,7 @@ def descent_drift(
         factor = scale(variable(size + i), -(q // d))
         for a, part in gradient(p).items():
             move[a] = add(move.get(a, {}), multiply(factor, part))
-    if model.metric:
-        raised: VectorField = {}
-        for i, j, entry in model.metric:
-            if j in move:
-                raised[i] = add(raised.get(i, {}), multiply(entry, move[j]))
-        move = raised
-    orders = _expansion(law.polynomial, move)
+    orders = _expansion(law.polynomial, model.raised(move))
     names, latex = _names(model, len(functions), slopes, slopes_latex)
     if orders and orders[0]:
         monomial = min(orders[0], key=lambda m: (len(m), m))
@@ -166,17 +161,6 @@ def descent_drift(
         numerators=tuple(numerators),
         denominator=q,
     )
-
-
-def evaluate(p: Polynomial, point: Sequence[Fraction | int]) -> Fraction:
-    """p(point), exactly."""
-    total = Fraction(0)
-    for m, c in p.items():
-        term = Fraction(c)
-        for i in m:
-            term *= point[i]
-        total += term
-    return total
 
 
 def _expansion(h: Polynomial, move: VectorField) -> list[Polynomial]:

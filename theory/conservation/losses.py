@@ -71,12 +71,7 @@ def squared_loss_flow(
             )
         for a, part in partial.items():
             slope[a] = add(slope.get(a, {}), multiply(residual, part))
-    if model.metric:
-        raised: VectorField = {}
-        for i, j, entry in model.metric:
-            if j in slope:
-                raised[i] = add(raised.get(i, {}), multiply(entry, slope[j]))
-        slope = raised
+    slope = model.raised(slope)
     force = [_divided(slope.get(a, {}), -((q * common) ** 2)) for a in range(model.size)]
     return tuple(force) if model.momentum is None else _heavy_ball(force, model.momentum)
 

@@ -265,8 +265,7 @@ class Model:
                         )
                     )
                 }
-            if self.metric:
-                slope = self._raise(slope)
+            slope = self.raised(slope)
             field = {a + shift: p for a, p in slope.items()}
             key = frozenset((a, frozenset(p.items())) for a, p in field.items())
             if field and key not in seen:
@@ -274,7 +273,10 @@ class Model:
                 out.append(field)
         return tuple(out)
 
-    def _raise(self, slope: VectorField) -> VectorField:
+    def raised(self, slope: VectorField) -> VectorField:
+        """M times a gradient."""
+        if not self.metric:
+            return slope
         out: VectorField = {}
         for a, b, entry in self.metric:
             if b in slope:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from functools import reduce
 from math import gcd
 
@@ -104,6 +105,17 @@ def evaluate(p: Mapping[Monomial, int], point: Sequence[int], prime: int) -> int
             c = c * point[i] % prime
         total += c
     return total % prime
+
+
+def value(p: Mapping[Monomial, int | Fraction], point: Sequence[int | Fraction]) -> Fraction:
+    """p(point), exactly; rational coefficients are allowed."""
+    total = Fraction(0)
+    for m, c in p.items():
+        term = Fraction(c)
+        for i in m:
+            term *= point[i]
+        total += term
+    return total
 
 
 def degree(p: Mapping[Monomial, int]) -> int:

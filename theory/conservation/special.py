@@ -18,7 +18,7 @@ from flint import fmpz_mat
 
 from theory.conservation.model import Law, Model
 from theory.conservation.modular import PRIME, Echelon, Span
-from theory.conservation.polynomials import Polynomial, VectorField, bracket, evaluate
+from theory.conservation.polynomials import VectorField, bracket, evaluate, value
 from theory.errors import LemmataError
 
 MAX_FIELDS, MAX_TERMS, MAX_WORK = 400, 20_000, 3_000_000
@@ -112,7 +112,7 @@ def at_point(
     Raises:
         LemmataError: a denominator of φ vanishes at the point.
     """
-    if any(not _value(d, point) for _, d in model.functions):
+    if any(not value(d, point) for _, d in model.functions):
         raise LemmataError("φ is not defined at this point: a denominator vanishes; choose another")
     dimension, complete = generic, _reaches(model, point, words, generic)
     if not complete:
@@ -167,28 +167,18 @@ def _terms(vector_field: VectorField) -> int:
 
 def is_defined(law: Law, point: Sequence[Fraction]) -> bool:
     """Whether no logarithm of the law is that of 0 at the point."""
-    return all(_value(q, point) for _, q in law.logarithms)
+    return all(value(q, point) for _, q in law.logarithms)
 
 
 def _flat(vector_field: VectorField) -> dict[object, int]:
     return {(a, m): c for a, p in vector_field.items() for m, c in p.items()}
 
 
-def _value(p: Polynomial, point: Sequence[Fraction]) -> Fraction:
-    total = Fraction(0)
-    for m, c in p.items():
-        term = Fraction(c)
-        for i in m:
-            term *= point[i]
-        total += term
-    return total
-
-
 def _rank(fields: Sequence[VectorField], point: Sequence[Fraction]) -> int:
     """Exact rank over Q of the fields' values."""
     rows: list[int] = []
     for f in fields:
-        values = {a: _value(p, point) for a, p in f.items()}
+        values = {a: value(p, point) for a, p in f.items()}
         common = lcm(*(x.denominator for x in values.values())) if values else 1
         rows += [int(values.get(a, Fraction(0)) * common) for a in range(len(point))]
     return int(fmpz_mat(len(fields), len(point), rows).rank()) if fields else 0
