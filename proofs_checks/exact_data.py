@@ -1,0 +1,86 @@
+"""Points and numbers as exact rationals, whatever they were given as, and how certificates write them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from theory.errors import LemmataError
+
+Row = tuple[Fraction, ...]
+Matrix = tuple[Row, ...]
+
+
+def exact_number(value: Any, name: str) -> Fraction:
+    """A finite real number as the rational that it is: int, float, numpy scalar, Fraction, or "p/q" as text.
+
+    Raises:
+        LemmataError: NaN, inf, or no number; the message names the place.
+    """
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, bool):
+        raise LemmataError(f"{name} is {value!r}: give a number")
+    if isinstance(value, int):
+        return Fraction(value)
+    try:
+        if isinstance(value, str):
+            return Fraction(value)
+        number = float(value)
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        raise LemmataError(f"{name} is {value!r}: give a finite number") from None
+    if not math.isfinite(number):
+        raise LemmataError(f"{name} is {number}: repair the value or drop its row")
+    return Fraction(number)
+
+
+def exact_vector(values: Iterable[Any], name: str) -> Row:
+    """A non-empty vector; see `exact_number`."""
+    try:
+        row = tuple(exact_number(v, f"{name}[{k}]") for k, v in enumerate(values))
+    except TypeError:
+        raise LemmataError(f"{name} must be a sequence of numbers, not {values!r:.60}") from None
+    if not row:
+        raise LemmataError(f"{name} is empty: give at least one number")
+    return row
+
+
+def exact_matrix(values: Iterable[Iterable[Any]], name: str = "X") -> Matrix:
+    """A non-empty rectangular matrix, rows of equal length; see `exact_number`.
+
+    Raises:
+        LemmataError: empty, ragged, not two-dimensional, or an entry that is no finite number.
+    """
+    try:
+        rows = tuple(exact_vector(row, f"{name}[{i}]") for i, row in enumerate(values))
+    except TypeError:
+        raise LemmataError(f"{name} must be a matrix of numbers, not {values!r:.60}") from None
+    if not rows:
+        raise LemmataError(f"{name} is empty: give at least one row")
+    for i, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise LemmataError(
+                f"{name}[{i}] has {len(row)} entries where {name}[0] has {len(rows[0])}: complete the rows"
+            )
+    return rows
+
+
+def exact_text(value: Fraction | int | float) -> str:
+    """A number as certificates write it: a binary64 number as a hexadecimal literal, any other as "p/q"."""
+    exact = Fraction(value)
+    if exact.denominator == 1 and abs(exact.numerator) < 10**6:
+        return str(exact)
+    try:
+        rounded = float(exact)
+    except OverflowError:
+        return str(exact)
+    # the kernel reads normal numbers only
+    normal = math.isfinite(rounded) and abs(rounded) >= 2.0**-1022
+    return rounded.hex() if normal and Fraction(rounded) == exact else str(exact)
+
+
+def exact_texts(rows: Sequence[Sequence[Fraction]]) -> list[list[str]]:
+    """A matrix as certificates write it."""
+    return [[exact_text(x) for x in row] for row in rows]
