@@ -16,19 +16,21 @@ from proofs_checks import cases as case_sets
 from proofs_checks.constants import constants, sharpen
 from proofs_checks.data import Dataset
 from proofs_checks.derivations import derivation_status, load_derivation
-from proofs_checks.linear_case import read_case
 from proofs_checks.measure import (
     LANES,
     AnyCase,
     batch_of,
-    batches,
+    chunks,
+    has_time,
     measure_batch,
     other_model,
+    settle,
 )
 from proofs_checks.profile import profile
 from proofs_checks.registry import origin
 from proofs_checks.registry import statement as find
 from proofs_checks.report import Report, StatementReport
+from proofs_checks.static_models import read_case
 from proofs_checks.verdict import Rigor, Status, Verdict
 from theory.errors import LemmataError
 from theory.statement import Statement
@@ -88,7 +90,7 @@ def _campaign(
     workers: int | None = None,
 ) -> tuple[list[list[Verdict]], list[float]]:
     """Verdicts and seconds, per statement."""
-    parts = batches(cases, LANES)
+    parts = [(members, [cases[i] for i in members]) for members in chunks(cases, LANES)]
     rows: list[list[Verdict | None]] = [[None] * len(cases) for _ in statements]
     seconds = [0.0] * len(statements)
 
@@ -103,13 +105,11 @@ def _campaign(
 
     count = min(workers or os.cpu_count() or 1, len(parts))
     if count <= 1:
-        for members, batch in parts:
-            collect(members, _measure(statements, batch.cases))
+        for members, own in parts:
+            collect(members, _measure(statements, own))
     else:
         with ProcessPoolExecutor(count) as pool:
-            jobs = {
-                pool.submit(_measure, statements, batch.cases): members for members, batch in parts
-            }
+            jobs = {pool.submit(_measure, statements, own): members for members, own in parts}
             for job in as_completed(jobs):
                 collect(jobs[job], job.result())
     return [[v for v in row if v is not None] for row in rows], seconds
@@ -123,7 +123,11 @@ def _measure(
     fitting = [k for k, s in enumerate(statements) if s.setting.model == cases[0].model]
     found = [[_foreign(s, case) for case in cases] for s in statements]
     seconds = [0.0] * len(statements)
-    if fitting:
+    if fitting and not has_time(cases[0]):
+        rows = settle([statements[k] for k in fitting], cases)
+        for k, row in zip(fitting, rows, strict=True):
+            found[k], seconds[k] = row, (time.perf_counter() - start) / len(fitting)
+    elif fitting:
         measured = measure_batch([statements[k] for k in fitting], batch_of(cases))
         own = [t.seconds for t in measured.trackers]
         rest = (time.perf_counter() - start - sum(own)) / len(own)

@@ -17,7 +17,8 @@ from proofs_checks.batch import Batch
 from proofs_checks.case import Case
 from proofs_checks.claims.early_alignment import EarlyAlignmentClaim
 from proofs_checks.data import Dataset, shipped
-from proofs_checks.linear_case import LinearCase
+from proofs_checks.measure import AnyCase
+from proofs_checks.static_models import MODELS, no_data
 from theory.early_alignment import ALIGNMENT_TIME, T_DEFINITION
 from theory.errors import LemmataError
 from theory.linear_networks import IMBALANCE_FLOW, IMBALANCE_FLOW_RELU
@@ -256,10 +257,10 @@ def groups(statements: Sequence[Statement]) -> dict[str, list[int]]:
     out: dict[str, list[int]] = {}
     for position, s in enumerate(statements):
         kind = NEURONS_ALONE if s.claim == IMBALANCE_FLOW_RELU.claim else s.setting.model
-        if kind not in _DEFAULT:
+        if kind not in _DEFAULT and kind not in MODELS:
             raise LemmataError(
                 f"{s.id} speaks of the model {kind!r}, for which there are no default cases; it has to be one of "
-                f"{NETWORKS}, {LINEAR}, or give cases to lemmata.check"
+                f"{', '.join((NETWORKS, LINEAR, *MODELS))}, or give cases to lemmata.check"
             )
         out.setdefault(kind, []).append(position)
     return out
@@ -267,7 +268,7 @@ def groups(statements: Sequence[Statement]) -> dict[str, list[int]]:
 
 def group_size(kind: str, dataset: Dataset | None, count: int | None) -> int:
     """How many cases a group of statements has."""
-    default = _DEFAULT[kind]
+    default = MODELS[kind].count if kind in MODELS else _DEFAULT[kind]
     return count or (default if dataset is None else min(default, DATA_CASES))
 
 
@@ -278,13 +279,17 @@ def for_group(
     *,
     count: int | None = None,
     seed: int = 0,
-) -> Sequence[Case | LinearCase]:
+) -> Sequence[AnyCase]:
     """The cases of a group of statements: on the user's data, or the default set of its kind.
 
     Raises:
-        LemmataError: the data are too large for one of the statements.
+        LemmataError: the data are too large for one of the statements, or its model has no use for them.
     """
     size = group_size(kind, dataset, count)
+    if kind in MODELS:
+        if dataset is not None:
+            raise no_data(kind)
+        return MODELS[kind].default(count=size, seed=seed)
     if kind == LINEAR:
         if dataset is None:
             return linear_cases.linear(count=size, seed=seed)
@@ -301,7 +306,7 @@ def for_group(
 
 def for_statement(
     statement: Statement, dataset: Dataset | None, *, count: int | None = None, seed: int = 0
-) -> Sequence[Case | LinearCase]:
+) -> Sequence[AnyCase]:
     """The cases that one statement is measured on by default."""
     (kind,) = groups([statement])
     return for_group(kind, [statement], dataset, count=count, seed=seed)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from proofs_checks.case import Case, digest, finite_array
+from proofs_checks.case import digest, finite_array
 from theory.errors import LemmataError
 
 Float = NDArray[np.float64]
@@ -163,16 +163,6 @@ class LinearCase:
     def group(self) -> tuple[Any, ...]:
         """Cases of equal group are measured together."""
         return (self.model, *self.shape)
-
-
-def read_case(data: Any) -> Case | LinearCase:
-    """The case that plain data stand for, whatever its model.
-
-    Raises:
-        LemmataError: the data are no case of either model.
-    """
-    linear = isinstance(data, Mapping) and data.get("format") == FORMAT
-    return LinearCase.from_json(data) if linear else Case.from_json(data)
 
 
 def _array(name: str, value: ArrayLike) -> Float:

@@ -15,6 +15,7 @@ from proofs_checks.claims.trajectory import TrajectoryClaim
 from proofs_checks.linear_batch import LinearBatch
 from proofs_checks.linear_case import LinearCase
 from proofs_checks.linear_measure import Reached, follow
+from proofs_checks.static import StaticCase, judge
 from proofs_checks.tracker import Tracker
 from proofs_checks.verdict import Verdict
 from theory.errors import LemmataError
@@ -22,7 +23,8 @@ from theory.statement import Statement
 
 LANES = 64  # cases integrated together
 Listener = Callable[[StepContext], None]
-AnyCase = Case | LinearCase
+STATIC_LANES = 4  # cases without time share nothing, so small batches spread better over processes
+AnyCase = Case | LinearCase | StaticCase
 
 
 @dataclass
@@ -35,8 +37,17 @@ class Measured:
     verdicts: list[list[Verdict]] = field(default_factory=list)  # per statement, per lane
 
 
+def has_time(case: AnyCase) -> bool:
+    """Whether a case is a trajectory, or measured once (see `proofs_checks.static`)."""
+    return isinstance(case, Case | LinearCase)
+
+
 def batch_of(cases: Sequence[AnyCase]) -> Batch:
     """Cases of one group as a batch of their model."""
+    if not all(map(has_time, cases)):
+        raise LemmataError(
+            f"cases of the model {cases[0].model} have no trajectories: there is nothing to follow; use lemmata.check"
+        )
     linear = tuple(c for c in cases if isinstance(c, LinearCase))
     others = tuple(c for c in cases if isinstance(c, Case))
     if linear and others:
@@ -44,17 +55,34 @@ def batch_of(cases: Sequence[AnyCase]) -> Batch:
     return LinearBatch(linear) if linear else Batch(others)
 
 
-def batches(cases: Sequence[AnyCase], lanes: int = LANES) -> list[tuple[list[int], Batch]]:
-    """Group cases that can be measured together; each batch with the positions of its cases."""
+def chunks(cases: Sequence[AnyCase], lanes: int = LANES) -> list[list[int]]:
+    """Positions of cases that can be measured together, at most ``lanes`` in each chunk."""
     groups: dict[object, list[int]] = {}
     for index, case in enumerate(cases):
-        groups.setdefault(case.group(), []).append(index)
+        groups.setdefault((type(case), case.group()), []).append(index)
     out = []
     for members in groups.values():
-        for start in range(0, len(members), lanes):
-            chunk = members[start : start + lanes]
-            out.append((chunk, batch_of([cases[i] for i in chunk])))
+        size = lanes if has_time(cases[members[0]]) else min(lanes, STATIC_LANES)
+        out += [members[start : start + size] for start in range(0, len(members), size)]
     return out
+
+
+def batches(cases: Sequence[AnyCase], lanes: int = LANES) -> list[tuple[list[int], Batch]]:
+    """Group cases that can be measured together; each batch with the positions of its cases."""
+    return [(chunk, batch_of([cases[i] for i in chunk])) for chunk in chunks(cases, lanes)]
+
+
+def settle(statements: Sequence[Statement], cases: Sequence[StaticCase]) -> list[list[Verdict]]:
+    """Verdicts on cases without time, one list per statement.
+
+    Raises:
+        LemmataError: a statement speaks of another model than the cases.
+    """
+    for s in statements:
+        if s.setting.model != cases[0].model:
+            raise LemmataError(f"{s.id}: {other_model(s, cases[0])}")
+    rows = [judge(statements, case) for case in cases]
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def measure_batch(

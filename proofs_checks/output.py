@@ -15,7 +15,7 @@ from proofs_checks.api import casefile
 from proofs_checks.derivations import load_derivation
 from proofs_checks.figures import draw_directions, draw_statement
 from proofs_checks.files import write_json
-from proofs_checks.measure import AnyCase
+from proofs_checks.measure import AnyCase, has_time
 from proofs_checks.record import record
 from proofs_checks.report import Report, StatementReport
 from proofs_checks.verdict import Verdict
@@ -40,6 +40,8 @@ def write(report: Report, out: Path) -> None:
 def _figures(row: StatementReport, cases: dict[str, AnyCase], folder: Path) -> None:
     name = row.statement.id.replace("/", "-")
     tightest = row.tightest
+    if not all(has_time(cases[v.case]) for v in row.verdicts):
+        return  # one number per case: the table says it all
     recording = record(row.statement, cases[tightest.case]) if tightest else None
     draw_statement(row.statement, recording, row.verdicts, folder / f"{name}.png")
     if recording is not None and recording.directions.shape[2] in (2, 3):

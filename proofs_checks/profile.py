@@ -132,7 +132,7 @@ def profile(
     )
     if not isinstance(chosen, Case):
         raise LemmataError(
-            f"{statement.id} on {chosen.name}: profiles follow two-layer ReLU networks only"
+            f"{statement.id} on a case of the model {chosen.model}: profiles follow two-layer ReLU networks only"
         )
     if chosen.loss not in statement.derivations:
         known = ", ".join(statement.derivations)

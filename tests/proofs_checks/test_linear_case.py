@@ -17,7 +17,8 @@ from proofs_checks.case import Case
 from proofs_checks.claims.linear_networks import gradient_field
 from proofs_checks.data import Dataset
 from proofs_checks.linear_balls import ball_vectors, descend, exact, matrix, rounded
-from proofs_checks.linear_case import LinearCase, read_case
+from proofs_checks.linear_case import LinearCase
+from proofs_checks.static_models import read_case
 from theory.errors import LemmataError
 
 GOOD: dict[str, Any] = {

@@ -1,0 +1,366 @@
+"""Statements without time: measured once per case, on exact rationals and balls.
+
+A *static* case is any immutable object with the attributes of `StaticCase`; the claim of a statement measures it. An
+optimum enters as a ball around its certified interval, so that a verdict is as rigorous as what was measured.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from flint import arb, fmpq
+
+from proofs_checks.static_values import StaticValues, Value, hull
+from proofs_checks.verdict import Evidence, Rigor, Status, Verdict
+from theory.errors import LemmataError
+from theory.printing import relation_text
+from theory.quantity import Quantity, Relation
+from theory.statement import Kind, Part, Statement
+
+ALPHA = (
+    1e-3  # the probability with which a campaign of true probability statements reports a violation
+)
+
+
+class StaticCase(Protocol):
+    """What every case without time has.
+
+    Attributes:
+        model, loss, reduction: as in the statement's setting. hash: of everything that influences the result.
+    """
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def loss(self) -> str: ...
+    @property
+    def reduction(self) -> str: ...
+    @property
+    def hash(self) -> str: ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data with a "format"."""
+        ...
+
+    def group(self) -> Hashable:
+        """Cases of equal group may be measured together."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Independent repetitions behind a measured frequency; comparisons: over how many cases the error is shared."""
+
+    successes: int
+    trials: int
+    comparisons: int = 1
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a claim has measured on a case.
+
+    Attributes:
+        values: name -> int, Fraction, fmpq or arb; lists of them for variables with axes.
+        rigor: of the values: `proved` only where certificates that the audit kernel accepts stand behind them.
+        note: what the numbers rest on; becomes part of the verdict's reason.
+        explain: name of a hypothesis -> what to put for ``{worst}`` in its remedy.
+        trials: for probability statements.
+        undecided: why nothing could be measured, with the remedy; the verdict is then `undecided`.
+    """
+
+    values: Mapping[str, Value]
+    rigor: Rigor
+    note: str = ""
+    explain: Mapping[str, str] = field(default_factory=dict)
+    trials: Trials | None = None
+    undecided: str = ""
+
+
+class StaticClaim(Protocol):
+    """How statements of one sort are measured."""
+
+    def __init__(self, case: Any) -> None: ...
+
+    def measure(self, wanted: frozenset[str]) -> Measurement:
+        """The variables ``wanted``, and others if that costs nothing."""
+        ...
+
+
+def judge(statements: Sequence[Statement], case: StaticCase) -> list[Verdict]:
+    """The verdicts of statements on one case; statements with the same claim share one measurement.
+
+    Raises:
+        LemmataError: a claim that cannot be loaded, or that does not measure what its statement speaks of.
+    """
+    out: dict[int, Verdict] = {}
+    by_claim: dict[str, list[int]] = {}
+    for k, s in enumerate(statements):
+        reason = _other_setting(s, case)
+        if reason:
+            out[k] = Verdict(s.id, case.hash, Status.VACUOUS, Rigor.PROVED, reason=reason)
+        else:
+            by_claim.setdefault(s.claim, []).append(k)
+    for path, members in by_claim.items():
+        axes: dict[str, str] = {}
+        for k in members:
+            axes |= _axes(statements[k])
+        measured = _load(path)(case).measure(frozenset(axes))
+        for k in members:
+            out[k] = _verdict(statements[k], case, measured, StaticValues(measured.values, axes))
+    return [out[k] for k in range(len(statements))]
+
+
+def _other_setting(statement: Statement, case: StaticCase) -> str:
+    setting = statement.setting
+    for word, own, allowed in (
+        ("loss", case.loss, setting.losses),
+        ("reduction", case.reduction, (setting.reduction,)),
+    ):
+        if own not in allowed:
+            return f"the statement speaks of the {word} {', '.join(allowed)}, the case of {own}; choose one of these"
+    return ""
+
+
+def _load(path: str) -> Any:
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise LemmataError(
+            f"claim {path!r} cannot be loaded: {error}; give 'module:class'"
+        ) from error
+
+
+def _axes(statement: Statement) -> dict[str, str]:
+    """The variables that a statement needs, with their axes in the order j, i, k."""
+    found: dict[str, str] = {}
+
+    def visit(q: Quantity) -> None:
+        if q.op == "var":
+            found[q.label] = "".join(a for a in "jik" if a in q.axes)
+        for a in q.args:
+            visit(a)
+
+    relations = [h.relation for h in statement.hypotheses] + [p.relation for p in statement.parts]
+    for relation in map(statement.expand, relations):
+        visit(relation.lhs)
+        visit(relation.rhs)
+    return found
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A part decided: ratio and its interval; see `Verdict`."""
+
+    part: Part
+    status: Status
+    mid: float
+    low: float
+    high: float
+    sides: tuple[Any, Any]
+    words: str = ""
+    rigor: Rigor | None = None
+
+
+def _verdict(
+    statement: Statement, case: StaticCase, measured: Measurement, values: StaticValues
+) -> Verdict:
+    def early(status: Status, reason: str) -> Verdict:
+        return Verdict(statement.id, case.hash, status, measured.rigor, reason=reason)
+
+    if measured.undecided:
+        return early(Status.UNDECIDED, measured.undecided)
+    margins: list[str] = []
+    for hypothesis in statement.hypotheses:
+        relation = statement.expand(hypothesis.relation)
+        lhs, rhs = (values.evaluate(q.to_data()) for q in (relation.lhs, relation.rhs))
+        met = _holds(lhs, relation.op, rhs)
+        shown = f"{_shown(lhs)} against {_shown(rhs)}"
+        if met is None:
+            return early(
+                Status.UNDECIDED,
+                f"hypothesis {hypothesis.name} cannot be decided: {shown}; move the case away from equality",
+            )
+        if not met:
+            remedy = hypothesis.remedy.replace("{worst}", measured.explain.get(hypothesis.name, ""))
+            return early(
+                Status.VACUOUS,
+                f"hypothesis {hypothesis.name} fails: {relation_text(hypothesis.relation)} with {shown}; {remedy}",
+            )
+        margins.append(f"{hypothesis.name}: {_shown(lhs)} {relation.op} {_shown(rhs)}")
+    outcomes = [_outcome(statement, part, measured, values) for part in statement.parts]
+    order = (Status.HOLDS, Status.UNDECIDED, Status.VIOLATED)
+    chosen = max(outcomes, key=lambda o: (order.index(o.status), o.mid))
+    evidence = Evidence(chosen.mid, chosen.low, chosen.high)
+    ratio = math.exp(chosen.mid) if chosen.mid < 709 else math.inf
+    lhs, rhs = chosen.sides
+    reason = [chosen.words, measured.note]
+    if chosen.status is Status.HOLDS:
+        reason = [*margins, *reason]
+    elif chosen.status is Status.VIOLATED:
+        reason[0] = chosen.words or (
+            f"{chosen.part.name}: {relation_text(chosen.part.relation)} fails with lhs = {_shown(lhs)}, "
+            f"rhs = {_shown(rhs)}"
+        )
+    else:
+        reason[0] = chosen.words or (
+            f"{chosen.part.name}: the interval straddles: {_shown(lhs)} against {_shown(rhs)}; ask for a smaller gap"
+        )
+    return Verdict(
+        statement.id,
+        case.hash,
+        chosen.status,
+        chosen.rigor or measured.rigor,
+        tightness=ratio,
+        log_tightness=chosen.mid,
+        error=evidence.error * (ratio if ratio > 0 else 1.0),
+        log_lhs=_log(abs(lhs)),
+        log_rhs=_log(abs(rhs)),
+        domain_covered=True,
+        part=chosen.part.name,
+        reason="; ".join(filter(None, reason)),
+    )
+
+
+def _outcome(
+    statement: Statement, part: Part, measured: Measurement, values: StaticValues
+) -> _Outcome:
+    if part.domain is not None:
+        raise LemmataError(
+            f"{statement.id}, part {part.name!r}: its domain is a span of time, which this model has not; leave it out"
+        )
+    relation: Relation = statement.expand(part.relation)
+    lhs, rhs = (values.evaluate(q.to_data()) for q in (relation.lhs, relation.rhs))
+    if statement.kind is Kind.PROBABILITY:
+        return _probability(part, measured, lhs, rhs)
+    if part.resolution is not None:
+        return _equality(part, lhs, rhs)
+    met = _holds(lhs, relation.op, rhs)
+    status = {True: Status.HOLDS, False: Status.VIOLATED, None: Status.UNDECIDED}[met]
+    return _Outcome(part, status, *_score(lhs, rhs), (lhs, rhs))
+
+
+def _holds(lhs: Any, op: str, rhs: Any) -> bool | None:
+    """Whether a relation is true, False if it certainly is not, None if that is not known."""
+    gap = rhs - lhs
+    if isinstance(gap, arb) and not gap.is_finite():
+        return None
+    if op == "==":
+        return True if gap == 0 else None if _may_vanish(gap) else False
+    if op == "<":
+        return True if gap > 0 else False if gap <= 0 else None
+    return True if gap >= 0 else False if gap < 0 else None
+
+
+def _may_vanish(gap: Any) -> bool:
+    return gap.contains(0) if isinstance(gap, arb) else gap == 0
+
+
+def _equality(part: Part, lhs: Any, rhs: Any) -> _Outcome:
+    """As in the design: beyond its error the equality fails; within it, the error must be below the resolution."""
+    gap = lhs - rhs
+    size = max(abs(_middle(lhs)), abs(_middle(rhs)))
+    allowed = size * float(part.resolution or 0.0)
+    known = not isinstance(gap, arb) or gap.is_finite()
+    error, apart = float(gap.rad()) if isinstance(gap, arb) else 0.0, not _may_vanish(gap)
+    distance = abs(_middle(gap)) if known else math.inf
+    mid = _logarithm(distance) - _logarithm(allowed) if distance else -math.inf
+    if apart and known:
+        status, low, high = Status.VIOLATED, max(mid, 2.0**-40), math.inf
+    else:
+        high = -math.inf if error == 0 else _logarithm(error) - _logarithm(allowed)
+        status, low = (Status.HOLDS if known and high <= 0 else Status.UNDECIDED), -math.inf
+    words = ""
+    if status is Status.UNDECIDED:
+        words = f"{part.name}: the error {error:.2g} is above the resolution {allowed:.2g}; ask for a smaller gap"
+    return _Outcome(part, status, mid, low, max(high, mid), (lhs, rhs), words)
+
+
+def _probability(part: Part, measured: Measurement, lhs: Any, rhs: Any) -> _Outcome:
+    """An exact binomial test of the frequency on the left against the probability on the right.
+
+    `violated` where the test rejects at ALPHA / comparisons, two-sided; `holds` where the exact (Clopper-Pearson)
+    interval of that confidence contains the probability and is no wider than the resolution to either side.
+    """
+    from scipy.stats import binomtest
+
+    if measured.trials is None or part.resolution is None:
+        raise LemmataError(
+            f"part {part.name!r}: a probability statement needs trials from its claim, and a resolution"
+        )
+    t = measured.trials
+    alpha = ALPHA / t.comparisons
+    p = min(max(_middle(rhs), 0.0), 1.0)
+    test = binomtest(t.successes, t.trials, p)
+    interval = test.proportion_ci(confidence_level=1 - alpha, method="exact")
+    frequency = t.successes / t.trials
+    width = max(interval.high - frequency, frequency - interval.low)
+    if test.pvalue < alpha:
+        status = Status.VIOLATED
+    elif interval.low <= p <= interval.high and width <= part.resolution:
+        status = Status.HOLDS
+    else:
+        status = Status.UNDECIDED
+    words = (
+        f"{t.successes} of {t.trials} samples, probability {p:.6g}, p-value {test.pvalue:.3g}, confidence "
+        f"{1 - alpha:.6g} ({t.comparisons} comparisons)"
+    )
+    if status is Status.UNDECIDED:
+        words += f"; the interval is ±{width:.2g}, above ±{part.resolution:g}: take more samples"
+    distance = abs(frequency - p)
+    mid = _logarithm(distance) - _logarithm(width)
+    return _Outcome(part, status, mid, mid, mid, (lhs, rhs), words, Rigor.STATISTICAL)
+
+
+def _score(lhs: Any, rhs: Any) -> tuple[float, float, float]:
+    """log(lhs/rhs), with both sides negative log(rhs/lhs), and the ends of its interval; see numerics.supremum."""
+    low_l, high_l, low_r, high_r = (*_ends(lhs), *_ends(rhs))
+
+    def one(a: float, b: float) -> float:
+        if math.isnan(a) or math.isnan(b):
+            return math.nan
+        if b > 0:
+            return _logarithm(a) - _logarithm(b) if a > 0 else -math.inf
+        if a < 0:
+            return _logarithm(-b) - _logarithm(-a) if b < 0 else -math.inf
+        return -math.inf if a == 0 == b else math.inf
+
+    return one(_middle(lhs), _middle(rhs)), one(low_l, high_r), one(high_l, low_r)
+
+
+def _ends(x: Any) -> tuple[float, float]:
+    if not isinstance(x, arb):
+        return _middle(x), _middle(x)
+    if not x.is_finite():
+        return -math.inf, math.inf
+    return _middle(x.lower()), _middle(x.upper())
+
+
+def _middle(x: Any) -> float:
+    """The number, or the middle of its ball, as a float; infinite beyond its range."""
+    if isinstance(x, fmpq):
+        x = arb(x)
+    return float(x.mid()) if x.is_finite() else math.nan
+
+
+def _logarithm(x: float) -> float:
+    return math.log(x) if x > 0 else -math.inf
+
+
+def _log(x: Any) -> float | None:
+    value = _middle(x)
+    return None if math.isnan(value) else _logarithm(value)
+
+
+def _shown(x: Any) -> str:
+    if isinstance(x, arb) and x.is_finite() and x.rad() > abs(x.mid()) * arb(10) ** -9:
+        return f"[{_middle(x.lower()):.9g}, {_middle(x.upper()):.9g}]"
+    return f"{_middle(x):.9g}"
+
+
+__all__ = ["Measurement", "StaticCase", "StaticClaim", "Trials", "hull", "judge"]

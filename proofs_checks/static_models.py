@@ -1,0 +1,72 @@
+"""The models without time: where their default cases come from, and how a saved case is read.
+
+A model is one entry of the table; everything is named, so that nothing is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proofs_checks.case import Case
+from proofs_checks.linear_case import FORMAT as LINEAR_FORMAT
+from proofs_checks.linear_case import LinearCase
+from proofs_checks.measure import AnyCase
+from proofs_checks.static import StaticCase
+from theory.errors import LemmataError
+
+
+@dataclass(frozen=True)
+class StaticModel:
+    """One model without time.
+
+    Attributes:
+        case: "module:class" of its cases, whose ``from_json`` reads the format.
+        format: the "format" of a saved case.
+        cases: "module:function" of its default cases, called with ``count`` and ``seed``.
+        count: how many there are by default.
+    """
+
+    case: str
+    format: str
+    cases: str
+    count: int
+
+    def default(self, *, count: int, seed: int) -> list[StaticCase]:
+        """The default cases."""
+        found: list[StaticCase] = list(_load(self.cases)(count=count, seed=seed))
+        return found
+
+
+MODELS: dict[str, StaticModel] = {}
+
+
+def read_case(data: Any) -> AnyCase:
+    """The case that plain data stand for, whatever its model.
+
+    Raises:
+        LemmataError: the data are no case of any model.
+    """
+    format = data.get("format") if isinstance(data, Mapping) else None
+    if format == LINEAR_FORMAT:
+        return LinearCase.from_json(data)
+    for model in MODELS.values():
+        if format == model.format:
+            found: StaticCase = _load(model.case).from_json(data)
+            return found
+    return Case.from_json(data)
+
+
+def no_data(model: str) -> LemmataError:
+    """Why a statement is not measured on a data set."""
+    return LemmataError(
+        f"statements about the model {model!r} have cases of their own: leave --data out, or make a case and use "
+        "lemmata.check"
+    )
+
+
+def _load(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
