@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
@@ -19,13 +17,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from proofs_checks.csv_columns import class_labels, feature_columns
 from proofs_checks.csv_table import (
     Table,
-    is_missing,
     listing,
     parse_table,
     read_bytes,
-    refusal,
     to_float,
     to_fraction,
 )
@@ -137,11 +134,8 @@ def load_csv(
     raw = read_bytes(source)
     table = parse_table(raw, source)
     labels, classes = _classes(table, label)
-    names = tuple(name for name in table.header if name != label)
-    if not names:
-        raise LemmataError(f"{source} has no feature columns beside '{label}': add some")
-    columns = {name: _checked(table, name) for name in names}
-    _refuse_constant(columns, exact_decimals, source)
+    columns = feature_columns(table, besides=label, exact=exact_decimals)
+    names = tuple(columns)
     exact: list[list[Fraction]] | None = None
     try:
         if exact_decimals:
@@ -171,62 +165,13 @@ def load_csv(
 
 def _classes(table: Table, label: str) -> tuple[list[float], tuple[str, str]]:
     """Labels in {-1, +1} and the names of the two classes, that of -1 first."""
-    if label not in table.header:
-        near = get_close_matches(label.casefold(), [n.casefold() for n in table.header], n=1)
-        hint = f"its columns are {listing(table.header)}"
-        if near:
-            found = next(name for name in table.header if name.casefold() == near[0])
-            hint = f"did you mean '{found}'?"
-        raise LemmataError(f"{table.source} has no label column '{label}': {hint}")
-    column = table.column(label)
-    for text, place in zip(column, _places(table), strict=True):
-        if is_missing(text):
-            raise LemmataError(
-                f"{place}, column '{label}': the label is missing: fill it in or drop the row"
-            )
-    keys: Sequence[Fraction | str] = column
-    # Fractions, so that "0" and "0.0" are one class and "0.1" and "0.10000000000000001" are two.
-    if all(refusal(text) is None for text in column):
-        keys = [to_fraction(text) for text in column]
-    name_of: dict[Fraction | str, str] = {}
-    for key, text in zip(keys, column, strict=True):
-        name_of.setdefault(key, text)
-    order = [name_of[key] for key in sorted(name_of)]
-    if len(order) == 1:
-        raise LemmataError(
-            f"{table.source}: the label column '{label}' has one class, '{order[0]}': "
-            "add points of a second class"
-        )
+    labels, order = class_labels(table, label)
     if len(order) > 2:
         raise LemmataError(
             f"{table.source}: the label column '{label}' has {len(order)} classes, "
             f"{listing(order)}: keep the rows of two of them or name another column"
         )
-    return [-1.0 if name_of[key] == order[0] else 1.0 for key in keys], (order[0], order[1])
-
-
-def _places(table: Table) -> list[str]:
-    return [f"{table.source}, line {line}" for line in table.lines]
-
-
-def _checked(table: Table, name: str) -> list[str]:
-    column = table.column(name)
-    for text, place in zip(column, _places(table), strict=True):
-        reason = refusal(text)
-        if reason is not None:
-            raise LemmataError(f"{place}, column '{name}': {reason}")
-    return column
-
-
-def _refuse_constant(columns: dict[str, list[str]], exact: bool, source: Path) -> None:
-    read = to_fraction if exact else to_float
-    constant = [name for name, column in columns.items() if len({read(t) for t in column}) == 1]
-    if constant:
-        noun = "features are" if len(constant) > 1 else "feature is"
-        raise LemmataError(
-            f"{source}: {len(constant)} {noun} constant ({listing(constant)}): "
-            "drop columns that do not vary"
-        )
+    return [-1.0 if name == order[0] else 1.0 for name in labels], (order[0], order[1])
 
 
 def _float_column(column: list[str], center: bool) -> list[float]:
