@@ -43,12 +43,17 @@ class Certificate:
     inputs: Mapping[str, Any]
     witness: Mapping[str, Any]
 
-    def to_json(self) -> str:
-        """Canonical JSON text, one line for each field; raises `LemmataError` on inexact data."""
+    def to_data(self) -> dict[str, Any]:
+        """Plain JSON data, all fields; raises `LemmataError` on inexact data."""
         content = dict(
             zip(_FIELDS, (FORMAT, self.kind, self.claim, self.inputs, self.witness), strict=True)
         )
         _refuse_inexact(content, "certificate")
+        return content
+
+    def to_json(self) -> str:
+        """Canonical JSON text, one line for each field; raises `LemmataError` on inexact data."""
+        content = self.to_data()
         lines = (
             f"{json.dumps(name)}: {json.dumps(content[name], sort_keys=True, separators=(',', ':'))}"
             for name in _FIELDS

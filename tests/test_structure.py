@@ -113,7 +113,7 @@ def loaded_by(code: str) -> set[str]:
     return set(ran.stderr.split("|"))
 
 
-COMMANDS = ("list", "show", "verify", "constants", "profile", "replay", "audit")
+COMMANDS = ("list", "show", "verify", "constants", "profile", "replay", "laws", "solve", "audit")
 
 
 @pytest.mark.parametrize(

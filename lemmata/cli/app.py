@@ -9,6 +9,7 @@ import typer
 
 from lemmata._version import __version__
 from lemmata.cli import options as opt
+from lemmata.cli.solve import solve
 
 app = typer.Typer(
     name="lemmata",
@@ -19,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(solve)
 
 
 def _print_version(wanted: bool) -> None:
