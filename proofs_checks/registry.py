@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
-import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import entry_points
-from pathlib import Path
 
 from theory.errors import LemmataError
 from theory.statement import Statement
+from theory.user_file import load
 
 TOPICS = ("theory.early_alignment", "theory.linear_networks")
 GROUP = "lemmata.statements"
@@ -90,20 +88,7 @@ def from_file(spec: str) -> Statement:
         LemmataError: no such file or name, or the file does not run.
     """
     path_text, _, name = spec.rpartition("::")
-    path = Path(path_text)
-    if not path.is_file():
-        raise LemmataError(f"{path_text}: no such file; give FILE.py::NAME")
-    if path.suffix != ".py":
-        raise LemmataError(f"{path_text} is no Python file; give FILE.py::NAME")
-    module_spec = importlib.util.spec_from_file_location(f"lemmata_user_{path.stem}", path)
-    if module_spec is None or module_spec.loader is None:
-        raise LemmataError(f"{path_text} cannot be imported")
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[module_spec.name] = module
-    try:
-        module_spec.loader.exec_module(module)
-    except Exception as error:
-        raise LemmataError(f"{path_text} does not run: {type(error).__name__}: {error}") from error
+    module = load(path_text, "FILE.py::NAME")
     found = getattr(module, name, None)
     if not isinstance(found, Statement):
         names = [k for k, v in vars(module).items() if isinstance(v, Statement)]

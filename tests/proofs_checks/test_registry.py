@@ -177,3 +177,13 @@ def test_a_plugin_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch) -
             registry.all_statements()
     finally:
         registry.all_statements.cache_clear()
+
+
+def test_what_a_file_prints_stays_out_of_the_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "loud.py"
+    path.write_text("print('hello')\nfrom theory.early_alignment import NORM_BOUND as MINE\n")
+    assert registry.statement(f"{path}::MINE").id == "early-alignment/norm-bound"
+    printed = capsys.readouterr()
+    assert printed.out == "" and "hello" in printed.err

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
-from typing import Any
 
 import sympy
 
@@ -21,6 +17,7 @@ from theory.conservation.model import Law, Model
 from theory.conservation.polynomials import ONE, Polynomial, scale
 from theory.conservation.symbolic_reader import Reader, expression_of, flat, reduced
 from theory.errors import LemmataError
+from theory.user_file import load, run
 
 
 def from_sympy(
@@ -121,20 +118,13 @@ def load_phi(spec: str) -> Model:
     path = Path(path_text)
     if path.suffix != ".py" or not name.isidentifier():
         raise LemmataError(f"{spec}: give PATH.py:NAME, such as model.py:phi")
-    if not path.is_file():
-        raise LemmataError(f"{path_text}: no such file; give PATH.py:NAME")
-    module_spec = importlib.util.spec_from_file_location(f"lemmata_user_{path.stem}", path)
-    if module_spec is None or module_spec.loader is None:
-        raise LemmataError(f"{path_text} cannot be imported; give a readable Python file")
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[module_spec.name] = module
-    _run(lambda: module_spec.loader.exec_module(module), path_text)  # type: ignore[union-attr]
+    module = load(path_text, "PATH.py:NAME")
     if not hasattr(module, name):
         names = [k for k, v in vars(module).items() if _may_be_model(k, v)]
         raise LemmataError(f"{path_text} has no {name!r}; it has: {', '.join(names) or 'nothing'}")
     value = getattr(module, name)
     if callable(value) and not isinstance(value, sympy.Basic):
-        value = _run(value, f"{name}() in {path_text}")
+        value = run(value, f"{name}() in {path_text}")
     if isinstance(value, Model):
         return replace(value, spec=spec)
     if isinstance(value, str) or not isinstance(value, sympy.Basic | sympy.MatrixBase | Iterable):
@@ -142,17 +132,6 @@ def load_phi(spec: str) -> Model:
             f"{spec} is of type {type(value).__name__}; give a sympy Matrix, a list of expressions or a Model"
         )
     return from_sympy(value, spec=spec)
-
-
-def _run(action: Callable[[], Any], what: str) -> Any:
-    try:
-        # stdout is for the answer, which other programs read.
-        with redirect_stdout(sys.stderr):
-            return action()
-    except (Exception, SystemExit) as error:
-        raise LemmataError(
-            f"{what} does not run: {type(error).__name__}: {error}; repair it"
-        ) from error
 
 
 def _may_be_model(name: str, value: object) -> bool:
