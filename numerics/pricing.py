@@ -1,0 +1,172 @@
+"""The pricing problem of two-layer ReLU networks: which neuron lowers the training objective most.
+
+For a dual vector nu the oracle is
+
+    M(nu) = max over ||u|| <= 1 of |nu^T (X u)_+|.
+
+On the cell of an activation pattern D the function is linear with gradient s X^T D nu (s = +-1), so
+that its maximum there is the length of the gradient's projection on the closed cell.  Moreau:
+
+    max over u in the cell, ||u|| <= 1, of s nu^T D X u  =  min over lam >= 0 of ||s X^T D nu + Xs^T lam||,
+    Xs = (2D - I) X,
+
+a small non-negative least-squares problem.  It is solved only where neither lam = 0 nor one single
+positive lam_j shows that the cell does not matter.  Source: Pilanci and Ergen, "Neural Networks are
+Convex Regularizers" (ICML 2020), the dual constraint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numerics.errors import NumericsError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Atom:
+    """A neuron: unit ``direction`` (d,), output ``sign``, and the ``value`` sign * nu^T (X u)_+ there."""
+
+    direction: Array
+    sign: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Price:
+    """``bound`` >= M(nu) over the cells listed (up to rounding), and the best neuron found (value 0: none)."""
+
+    bound: float
+    best: Atom
+
+
+class Pricing:
+    """The oracle over a list of activation patterns.
+
+    Args:
+        X: data, (n, d).
+        patterns: bool, (P, n); M(nu) is over the closures of these cells, hence over all u exactly
+            if the list is complete.  Patterns of lower-dimensional cells do no harm.
+
+    Raises:
+        NumericsError: the shapes do not fit.
+    """
+
+    def __init__(self, X: Array, patterns: NDArray[np.bool_]) -> None:
+        if X.ndim != 2 or patterns.ndim != 2 or patterns.shape[1] != len(X) or not len(patterns):
+            raise NumericsError(
+                f"data {X.shape} and patterns {patterns.shape} do not fit: give X (n, d) and patterns (P, n), P > 0"
+            )
+        self.X = X
+        self.patterns = patterns
+        self._active = patterns.astype(float)
+        lengths = np.linalg.norm(X, axis=1)
+        self._rows = X / np.where(lengths > 0, lengths, 1.0)[:, None]
+
+    def values(self, nu: Array, directions: Array) -> Array:
+        """nu^T (X u)_+ for each row u of ``directions``: (k,)."""
+        values: Array = np.maximum(directions @ self.X.T, 0.0) @ nu
+        return values
+
+    def quick(self, nu: Array, threshold: float, limit: int) -> list[Atom]:
+        """Neurons whose value exceeds the threshold, best first, among the normalised gradients of all cells.
+
+        A cheap search that may miss; `search` does not.
+        """
+        gradients = self._gradients(nu)
+        lengths = np.linalg.norm(gradients, axis=1)
+        kept = np.flatnonzero(lengths > threshold)
+        if not len(kept):
+            return []
+        units = gradients[kept] / lengths[kept, None]
+        found: list[Atom] = []
+        for sign in (1, -1):
+            values = sign * self.values(nu, sign * units)
+            found += [
+                Atom(sign * units[k], sign, float(values[k]))
+                for k in np.flatnonzero(values > threshold)
+            ]
+        return _distinct(found, limit)
+
+    def search(self, nu: Array, threshold: float, limit: int | None = None) -> list[Atom]:
+        """The maximisers of all cells whose maximum exceeds the threshold, best first, each once."""
+        found = []
+        for gradient, pattern, sign, _ in self._candidates(nu, threshold):
+            atom = self._project(gradient, pattern, sign)
+            if atom.value > threshold and atom.direction.any():
+                found.append(atom)
+        return _distinct(found, limit)
+
+    def maximum(self, nu: Array, floor: float = 0.0) -> Price:
+        """max(M(nu), floor) as the bound; a floor spares the cells that cannot exceed it."""
+        best = Atom(np.zeros(self.X.shape[1]), 1, 0.0)
+        for gradient, pattern, sign, most in self._candidates(nu, floor):
+            if most <= best.value:
+                break
+            atom = self._project(gradient, pattern, sign)
+            best = atom if atom.value > best.value else best
+        return Price(max(floor, best.value), best)
+
+    def _gradients(self, nu: Array) -> Array:
+        gradients: Array = self._active @ (nu[:, None] * self.X)
+        return gradients
+
+    def _candidates(
+        self, nu: Array, threshold: float
+    ) -> list[tuple[Array, NDArray[np.bool_], int, float]]:
+        """(s X^T D nu, pattern, s, bound on its cell), largest bound first; no other exceeds the threshold."""
+        gradients = self._gradients(nu)
+        kept = np.flatnonzero(np.linalg.norm(gradients, axis=1) > threshold)
+        if not len(kept):
+            return []
+        out = []
+        for sign in (1, -1):
+            g = sign * gradients[kept]
+            outward = (1.0 - 2.0 * self._active[kept]) * (g @ self._rows.T)
+            # one multiplier: the gradient without its part that points out of the most violated side
+            squares = (g**2).sum(axis=1) - np.maximum(outward.max(axis=1), 0.0) ** 2
+            bounds = np.sqrt(np.maximum(squares, 0.0))
+            out += [
+                (g[k], self.patterns[kept[k]], sign, float(bounds[k]))
+                for k in np.flatnonzero(bounds > threshold)
+            ]
+        out.sort(key=lambda item: -item[3])
+        return out
+
+    def _project(self, gradient: Array, pattern: NDArray[np.bool_], sign: int) -> Atom:
+        """The maximiser of the linear function on one closed cell."""
+        from scipy.optimize import nnls
+
+        size = float(np.linalg.norm(gradient))
+        if size == 0.0:
+            return Atom(np.zeros(self.X.shape[1]), sign, 0.0)
+        sides = np.where(pattern[:, None], self._rows, -self._rows)
+        try:
+            multipliers = nnls(sides.T, -gradient / size)[0]
+        except RuntimeError:  # no convergence: the multipliers 0 give a bound all the same
+            multipliers = np.zeros(len(sides))
+        held = multipliers > 0
+        projection = gradient / size + sides[held].T @ multipliers[held]
+        length = float(np.linalg.norm(projection))
+        if length <= 1e-14:  # the cell's maximum is at 0
+            return Atom(np.zeros(self.X.shape[1]), sign, size * length)
+        return Atom(projection / length, sign, size * length)
+
+
+def _distinct(atoms: list[Atom], limit: int | None) -> list[Atom]:
+    """Best first, without those of the same sign and (to nine digits) direction."""
+    atoms = sorted(atoms, key=lambda atom: (-atom.value, atom.sign, tuple(atom.direction)))
+    kept: list[Atom] = []
+    seen: set[tuple[int, ...]] = set()
+    for atom in atoms:
+        key = (atom.sign, *np.rint(atom.direction * 1e9).astype(int).tolist())
+        if key not in seen:
+            seen.add(key)
+            kept.append(atom)
+            if limit is not None and len(kept) >= limit:
+                break
+    return kept

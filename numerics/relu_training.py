@@ -1,0 +1,233 @@
+"""Exact convex training of two-layer ReLU networks by column generation on the pricing oracle.
+
+    min over W (m, d), v (m,), any m, of  loss(sum_j v_j (X w_j)_+) + (beta/2) sum_j (||w_j||^2 + v_j^2)
+
+has the optimal value of the convex program over all activation patterns D_i of X
+
+    min loss(sum_i D_i X (p_i - q_i)) + beta sum_i (||p_i|| + ||q_i||),  p_i, q_i in the closed cell of D_i,
+
+with w = p/sqrt||p||, v = +-sqrt||p||.  Its dual asks for nu with M(nu) <= beta (see `pricing`), so a
+point is optimal exactly if its dual vector nu = -loss'(f) obeys that and Euler's relation.  `train`
+keeps a few neurons, prices all cells, adds those that violate M(nu) <= beta, and re-optimises
+(`relu_training_active`); where that stalls, a conic program over the patterns met so far takes over
+(`relu_training_conic`).  What is reported is evaluated afresh at the end: the objective of the
+neurons, and the dual value of nu scaled so that M <= beta over the cells listed.
+
+Sources: Pilanci and Ergen, "Neural Networks are Convex Regularizers" (ICML 2020); Mishkin, Sahiner
+and Pilanci, "Fast Convex Optimization for Two-Layer ReLU Networks" (ICML 2022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numerics.errors import NumericsError
+from numerics.pricing import Atom, Pricing
+from numerics.relu_training_active import Neurons, Problem, refine, settle
+from numerics.relu_training_conic import conic_rounds
+from numerics.relu_training_loss import TrainingLoss, training_loss
+
+Array = NDArray[np.float64]
+_TIGHT = 1e-13  # relative excess of M(nu) over beta at which the search ends
+_ROUNDS, _STALL, _MOST = 120, 6, 24
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An optimum, or the best point found.
+
+    Attributes:
+        p: (k, d); neuron j is s_j (X p_j)_+ at cost beta ||p_j||.
+        signs: (k,), +-1.
+        f: outputs, (n,).
+        nu: dual vector, scaled so that M(nu) <= beta over the cells listed, up to rounding, (n,).
+        objective, lower: primal and dual value in floats (``lower`` bounds the optimum if the cells are complete).
+        rounds: rounds of pricing.
+        method: "active set" or "conic".
+        trouble: empty, or what went wrong.
+    """
+
+    p: Array
+    signs: Array
+    f: Array
+    nu: Array
+    objective: float
+    lower: float
+    rounds: int
+    method: str
+    trouble: str = ""
+
+    @property
+    def gap(self) -> float:
+        """(objective - lower) / max(objective, tiny)."""
+        return max(self.objective - self.lower, 0.0) / max(self.objective, 1e-300)
+
+    def network(self) -> tuple[Array, Array]:
+        """Balanced weights W (k, d) and v (k,), ||w_j|| = |v_j|."""
+        sizes = np.sqrt(np.linalg.norm(self.p, axis=1))
+        return self.p / np.where(sizes > 0, sizes, 1.0)[:, None], self.signs * sizes
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Powers of two that bring data to moderate size: X = 2^x X', y = 2^y y', beta = 2^(x+y) beta'.
+
+    Multiplication by them is exact, so that the scaled problem is the given one.
+    """
+
+    x: int
+    y: int
+
+    def neurons(self, p: Array) -> Array:
+        """p of the scaled problem for the given one, or, with the negative scaling, back."""
+        return np.ldexp(p, self.y - self.x)
+
+
+def scaling_of(X: Array, y: Array, loss: TrainingLoss) -> Scaling:
+    """The scaling of the largest entries to [1/2, 1); labels of the logistic loss stay as they are.
+
+    Raises:
+        NumericsError: X is zero, or its entries span more than float64 can hold after scaling.
+    """
+    largest = float(np.abs(X).max())
+    if largest == 0.0:
+        raise NumericsError(
+            "all data are zero: no network output depends on its weights; give other data"
+        )
+    smallest = float(np.abs(X[X != 0]).min())
+    if np.log2(largest) - np.log2(smallest) > 500:
+        raise NumericsError(
+            f"the data span {smallest:.3g} to {largest:.3g}: rescale the columns to comparable units"
+        )
+    top = float(np.abs(y).max())
+    return Scaling(
+        int(np.frexp(largest)[1]),
+        int(np.frexp(top)[1]) if loss.name == "squared" and top > 0 else 0,
+    )
+
+
+def beta_max(X: Array, y: Array, patterns: NDArray[np.bool_], loss: str = "squared") -> float:
+    """M(y), or M(y/2) for the logistic loss: from here on the zero network is optimal."""
+    kind = training_loss(loss)
+    return Pricing(X, patterns).maximum(kind.dual(np.zeros(len(y)), y)).bound
+
+
+def train(
+    X: Array,
+    y: Array,
+    beta: float,
+    patterns: NDArray[np.bool_],
+    *,
+    loss: str = "squared",
+    start: Trained | None = None,
+    method: str = "auto",
+) -> Trained:
+    """Minimise over all networks whose neurons lie in the closures of the given cells.
+
+    Args:
+        X, y: data (n, d) and targets (n,), finite.
+        beta: weight decay, > 0.
+        patterns: bool (P, n).
+        loss: "squared" or "logistic".
+        start: the optimum of a similar problem on the same X (another beta), as a warm start.
+        method: "active set", "conic" (cvxpy), or "auto": the first, and the second if it stalls.
+
+    Raises:
+        NumericsError: beta is not positive, the data cannot be scaled, or an unknown loss or method.
+    """
+    if not (np.isfinite(beta) and beta > 0):
+        raise NumericsError(f"beta is {beta}: give a positive number")
+    if method not in ("auto", "active set", "conic"):
+        raise NumericsError(f"unknown method {method!r}: choose auto, active set or conic")
+    kind = training_loss(loss)
+    scale = scaling_of(X, y, kind)
+    small = float(np.ldexp(beta, -scale.x - scale.y))
+    problem = Problem(np.ldexp(X, -scale.x), np.ldexp(y, -scale.y), kind, small)
+    if small == 0.0 or not np.isfinite(small):
+        raise NumericsError(f"beta = {beta} is out of range for these data: rescale X, y and beta")
+    pricing = Pricing(problem.X, patterns)
+    neurons = Neurons.none(*X.shape)
+    if start is not None and len(start.p):
+        neurons = Neurons.at(np.ldexp(start.p, scale.x - scale.y), start.signs, problem.rows)
+    if method == "conic":
+        neurons, rounds, trouble = conic_rounds(problem, pricing, neurons)
+    else:
+        neurons, rounds, trouble = _active_rounds(problem, pricing, neurons)
+    used = "conic" if method == "conic" else "active set"
+    found = _result(problem, pricing, neurons, rounds, used, trouble, scale)
+    if trouble and method == "auto":
+        neurons, more, trouble = conic_rounds(problem, pricing, neurons)
+        second = _result(problem, pricing, neurons, rounds + more, "conic", trouble, scale)
+        found = second if second.gap < found.gap else found
+    return found
+
+
+def _active_rounds(
+    problem: Problem, pricing: Pricing, neurons: Neurons
+) -> tuple[Neurons, int, str]:
+    best, stalled, excess = np.inf, 0, np.inf
+    neurons = settle(neurons, problem)
+    for k in range(_ROUNDS):
+        found = _violators(problem, pricing, refine(neurons, problem))
+        if not found:
+            return neurons, k + 1, ""
+        excess = found[0].value / problem.beta - 1.0
+        now = neurons.objective(problem)
+        stalled = 0 if now < best * (1 - 1e-13) else stalled + 1
+        if stalled >= _STALL:
+            break
+        best = min(best, now)
+        directions, signs = (
+            np.array([a.direction for a in found]),
+            np.array([a.sign for a in found]),
+        )
+        joined = neurons.join(Neurons.at(directions, signs, problem.rows))
+        weights = np.concatenate([np.ones(len(neurons)), np.zeros(len(found))])
+        trial = settle(joined, problem, weights)
+        neurons = trial if trial.objective(problem) <= now else neurons
+    trouble = f"the search stalled with a neuron that pays {excess:.1e} more than beta"
+    return neurons, k + 1, "" if excess <= 1e-10 else trouble
+
+
+def scaled_dual(problem: Problem, pricing: Pricing, nu: Array) -> tuple[Array, float]:
+    """The multiple of nu with M <= beta over the cells that has the largest dual value, and that value."""
+    most = problem.beta / pricing.maximum(nu, problem.beta).bound
+    nu = problem.loss.best_scale(nu, problem.y, most) * nu
+    return nu, problem.loss.dual_value(nu, problem.y)
+
+
+def _violators(problem: Problem, pricing: Pricing, nu: Array) -> list[Atom]:
+    threshold = problem.beta * (1 + _TIGHT)
+    found = pricing.quick(nu, problem.beta * (1 + 1e-6), _MOST)
+    return found or pricing.search(nu, threshold, _MOST)
+
+
+def _result(
+    problem: Problem,
+    pricing: Pricing,
+    neurons: Neurons,
+    rounds: int,
+    method: str,
+    trouble: str,
+    scale: Scaling,
+) -> Trained:
+    """The point in the units of the caller; objective and dual value are evaluated afresh."""
+    X, y, loss, beta = problem.X, problem.y, problem.loss, problem.beta
+    f = (neurons.signs[:, None] * np.maximum(neurons.p @ X.T, 0.0)).sum(axis=0)
+    objective = loss.value(f, y) + beta * float(np.linalg.norm(neurons.p, axis=1).sum())
+    nu, lower = scaled_dual(problem, pricing, refine(neurons, problem))
+    unit = np.ldexp(1.0, 2 * scale.y)
+    return Trained(
+        np.ldexp(neurons.p, scale.y - scale.x),
+        neurons.signs,
+        np.ldexp(f, scale.y),
+        np.ldexp(nu, scale.y),
+        float(objective * unit),
+        float(lower * unit),
+        rounds,
+        method,
+        trouble,
+    )
