@@ -1,0 +1,231 @@
+"""The margin over networks of total variation 1: approximate the game, then bound the network and the weights exactly.
+
+The game restricted to the patterns found so far gives weights q and, through the peaks of the dual function at q,
+neurons (`numerics.margins`). When no new pattern is found uphill, all of them are priced by the sign tree, which either
+confirms the value or names a pattern that was missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from flint import arb, ctx, fmpq
+
+from numerics.errors import NumericsError
+from proofs_checks.exact_data import Matrix, Row
+from proofs_checks.margins_numbers import Bounds, above, below, simplex_point
+from proofs_checks.margins_symmetry import Reflection, images, orbits, permutation
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from numerics.margins import Pattern
+
+    Float = NDArray[np.float64]
+    Neuron = tuple[int, Float]
+
+BITS = 256
+MOST_ROUNDS, MOST_NEW, MOST_IMAGES = 60, 12, 4096
+STARTS = 400
+SLACKS = tuple(Fraction(1, 10**k) for k in (13, 12, 11, 10, 9))  # of the radius that is proved
+
+
+@dataclass(frozen=True)
+class Game:
+    """Points, labels and symmetries, exact and as floats."""
+
+    points: Matrix
+    labels: tuple[int, ...]
+    reflections: tuple[Reflection, ...]
+    orbits: list[list[int]]
+    X: Float
+    y: Float
+
+    @classmethod
+    def of(cls, points: Matrix, labels: Sequence[int], reflections: tuple[Reflection, ...]) -> Game:
+        """With the orbits of the points under the reflections."""
+        import numpy as np
+
+        X = np.array([[float(t) for t in x] for x in points])
+        y = np.array(labels, dtype=float)
+        groups = orbits(reflections, points, labels)
+        return cls(points, tuple(labels), reflections, groups, X, y)
+
+    def weights(self, q: Float) -> Row:
+        """Exact weights, constant on orbits."""
+        out = list(q)
+        for orbit in self.orbits:
+            mean = float(sum(q[i] for i in orbit)) / len(orbit)
+            for i in orbit:
+                out[i] = mean
+        return simplex_point(out)
+
+    def weighted(self, q: Row) -> tuple[Matrix, Row]:
+        """The points with q_i > 0, and their q_i y_i."""
+        used = [i for i, a in enumerate(q) if a]
+        return tuple(self.points[i] for i in used), tuple(q[i] * self.labels[i] for i in used)
+
+
+def bounds_f1(
+    points: Matrix,
+    labels: Sequence[int],
+    *,
+    reflections: tuple[Reflection, ...],
+    gap: float,
+    certify: bool,
+) -> Bounds:
+    """Lower and upper bound of the margin in the space "f1", and what proves them."""
+    game = Game.of(points, labels, reflections)
+    q, neurons, reason = _play(game, gap)
+    best = _network(game, neurons)
+    if not reason and certify:
+        upper, witness = _certified(game, q)
+        if witness is not None:
+            return Bounds(best[0], upper, q, "network", best[1], witness)
+        reason = (
+            f"the sign tree does not prove the upper bound {float(upper):.9g} that the weights have in floating point; "
+            "scale the points alike"
+        )
+    elif not reason:
+        return Bounds(best[0], _priced(game, q)[0], q, "network", best[1], None)
+    return _trivial(game, best, certify, reason)
+
+
+def _play(game: Game, gap: float) -> tuple[Row, list[Neuron], str]:
+    """Weights, neurons for a network, and why the search ended early, or ""."""
+    import numpy as np
+
+    from numerics.margins import pattern_of, peak, peaks, restricted_game
+
+    X, y = game.X, game.y
+    rng = np.random.default_rng(0)
+    starts = rng.standard_normal((STARTS, X.shape[1]))
+    starts = np.vstack([starts, X, -X])
+    sizes = np.linalg.norm(starts, axis=1)
+    starts = starts[sizes > 0] / sizes[sizes > 0, None]
+    weights = game.weights(np.full(len(X), 1.0 / len(X)))
+    q = np.array([float(a) for a in weights])
+    patterns: dict[Pattern, None] = {}
+    value, slack = 0.0, gap / 8
+    multipliers: list[Neuron] = []
+    neurons: list[Neuron] = []
+    for _ in range(MOST_ROUNDS):
+        known = [p for p in (peak(X, y, q, pattern) for pattern in patterns) if p is not None]
+        lively = np.vstack([starts, *(p.direction[None] for p in known)])
+        found = [*known, *peaks(X, y, q, starts=lively, known=patterns)]
+        found.sort(key=lambda p: -p.value)
+        neurons = [(p.sign, p.direction) for p in found if p.value > 0.5 * found[0].value]
+        neurons += multipliers
+        new = [p for p in found if p.value > value * (1 + slack) and p.pattern not in patterns]
+        if not new:
+            weights = game.weights(q)
+            try:
+                above_all, u = _priced(game, weights)
+            except (NumericsError, MemoryError) as error:
+                return weights, neurons, f"the patterns are too many to price them all: {error}"
+            if float(above_all) <= found[0].value * (1 + slack):
+                return weights, neurons, ""
+            fresh = (peak(X, y, q, pattern_of(X, y, u, s)) for s in (1, -1))
+            new = [p for p in fresh if p is not None and p.pattern not in patterns]
+            if not new:
+                return weights, neurons, ""
+        patterns |= dict.fromkeys(p.pattern for p in new[:MOST_NEW])
+        # the restricted game may have the value 0 at first
+        scale = max(value, 1e-3 * found[0].value)
+        try:
+            played = restricted_game(X, y, game.orbits, list(patterns), scale)
+        except NumericsError as error:
+            return weights, neurons, str(error)
+        q, value, multipliers = played.q, played.value, list(played.neurons)
+    return (
+        game.weights(q),
+        neurons,
+        f"the search ended after {MOST_ROUNDS} rounds; ask for a larger gap",
+    )
+
+
+def _priced(game: Game, q: Row) -> tuple[Fraction, Any]:
+    """The maximum of |Σ q_i y_i (<u, x_i>)_+| over unit u in floating point, and a maximiser."""
+    from proofs_checks.sign_tree import pricing_bound
+
+    value, u = pricing_bound(*game.weighted(q), reflections=game.reflections)
+    return Fraction(value), u
+
+
+def _certified(game: Game, q: Row) -> tuple[Fraction, Any]:
+    """A bound of that maximum and its witness for the audit kernel, or None."""
+    from proofs_checks.sign_tree import bound_witness
+
+    value, _ = _priced(game, q)
+    for slack in SLACKS:
+        radius = Fraction(float(value * (1 + slack)))
+        witness = bound_witness(*game.weighted(q), radius, reflections=game.reflections)
+        if witness is not None:
+            return radius, witness
+    return value, None
+
+
+def _trivial(game: Game, best: tuple[Fraction, list[Any]], certify: bool, reason: str) -> Bounds:
+    """The upper bound ‖x_i‖ of the smallest point, where nothing better is proved."""
+    from proofs_checks.sign_tree import bound_witness
+
+    squares = [sum((t * t for t in x), Fraction(0)) for x in game.points]
+    least = squares.index(min(squares))
+    q = tuple(Fraction(int(i == least)) for i in range(len(squares)))
+    with ctx.workprec(BITS):
+        upper = above(arb(_exact(squares[least])).sqrt())
+    witness = bound_witness(*game.weighted(q), upper) if certify else None
+    return Bounds(best[0], upper, q, "network", best[1], witness, reason)
+
+
+# -- the network ----------------------------------------------------------------------------------------------------
+def _network(game: Game, found: Sequence[Neuron]) -> tuple[Fraction, list[Any]]:
+    """The best network that the neurons and their images make, with the lower bound that it proves."""
+    from numerics.margins import outer_weights
+
+    if not found:
+        return Fraction(0), []
+    try:
+        c = outer_weights(game.X, game.y, game.orbits, found)
+    except NumericsError:
+        return Fraction(0), []
+    moves = [
+        (a, (permutation(a, game.points, game.labels) or (1, []))[0]) for a in game.reflections
+    ]
+    neurons: list[Any] = []
+    for (sign, direction), outer in zip(found, c, strict=True):
+        if outer <= 1e-14 * c.max():
+            continue
+        copies = images(moves, [Fraction(t) for t in direction.tolist()], MOST_IMAGES)
+        if copies is None:
+            return Fraction(0), []
+        neurons += [(Fraction(float(outer)) * sign * s / len(copies), u) for s, u in copies]
+    lower = margin_of(game.points, game.labels, neurons)
+    return (lower, neurons) if lower > 0 else (Fraction(0), [])
+
+
+def margin_of(
+    points: Matrix, labels: Sequence[int], neurons: Sequence[tuple[Fraction, Row]]
+) -> Fraction:
+    """A binary64 number below min_i y_i f(x_i) / Σ_j |c_j| ‖u_j‖, at least 0."""
+    outputs = [Fraction(0)] * len(points)
+    with ctx.workprec(BITS):
+        variation = arb(0)
+        for c, u in neurons:
+            variation += arb(_exact(abs(c))) * arb(_exact(_dot(u, u))).sqrt()
+            for i, x in enumerate(points):
+                outputs[i] += c * max(_dot(x, u), Fraction(0))
+        worst = min(f * s for f, s in zip(outputs, labels, strict=True))
+        return below(arb(_exact(worst)) / variation) if worst > 0 else Fraction(0)
+
+
+def _dot(a: Row, b: Row) -> Fraction:
+    return sum((s * t for s, t in zip(a, b, strict=True)), Fraction(0))
+
+
+def _exact(value: Fraction) -> Any:
+    return fmpq(value.numerator, value.denominator)
