@@ -3,7 +3,7 @@
     claim    INSTANCE (see `features`) + {"relaxation", "network"}: the program below attains at most
              "relaxation", which is less than "network" <= J(W, H, b) for networks of every width
     inputs   {}
-    witness  {"U": K×K, "V": J×J, "Z": K×J, "b": row or null, "dual": J columns}
+    witness  {"U": K×K, "V": J×J, "Z": K×J, "b": row or [], "dual": J columns}
 
 The program: minimise (1/N) Σ n_j l_j(z_j + b) + (λ_W/2) tr U + (λ_H/2) Σ n_j V_jj over U, Z, V (and b) with
 [[U, Z], [Zᵀ, V]] positive and V >= 0 entrywise.  A network gives a point with its own value, U = WᵀW,
@@ -50,7 +50,7 @@ def check(claim: Any, inputs: Any, witness: Any, clock: Clock) -> str:
         )
         if not loss(it, columns, b, clock) + arb((traces[0] + traces[1]) / 2) <= arb(most):
             raise Rejected(f"the relaxation is not shown to attain {relaxation!a:.60}")
-        below(it, dual, None, least, "network", clock)
+        below(it, dual, [], least, "network", clock)
     return (
         f"proved: {it.words}: the doubly non-negative relaxation attains {relaxation} or less, "
         f"networks of every width at least {network}: the relaxation is not tight"

@@ -3,23 +3,23 @@
 The model: J distinct columns, column j repeated n_j >= 1 times, N = Σ n_j, weights W (d×K), features
 h_j, outputs z_j = Wᵀh_j + b (b only with "bias"), and
     J(W, H, b) = (1/N) Σ n_j l_j(z_j) + (λ_W/2)‖W‖² + (λ_H/2) Σ n_j ‖h_j‖²,
-l_j the cross-entropy log Σ_i exp z_i - z_j ("ce"; J = K classes, targets null) or ‖z - y_j‖²/2 ("mse",
+l_j the cross-entropy log Σ_i exp z_i - z_j ("ce"; J = K classes, no targets) or ‖z - y_j‖²/2 ("mse",
 y_j the j-th target, by default the j-th unit vector).  "ufm": H free; "upfm": H >= 0 entrywise.
 Samples with one target need not share a feature: replacing their features by the mean changes no
 output's mean, and l_j and the norm are convex, so that neither value below depends on it.
 
-    INSTANCE {"model", "loss", "targets": null or columns, "multiplicities", "lambda_w", "lambda_h", "bias"}
+    INSTANCE {"model", "loss", "targets": columns or [], "multiplicities", "lambda_w", "lambda_h", "bias"}
     claim    INSTANCE + {"width": d, "lower", "upper"}: lower <= J for *every* width, J <= upper for some
              (W, H, b) of width d
     inputs   {}
-    witness  {"W": d rows, "H": J columns, "b": row or null, "dual": J columns, "B": J×J or null}
+    witness  {"W": d rows, "H": J columns, "b": row or [], "dual": J columns, "B": J×J or []}
 
 Lower bound.  For any γ_j, with l* the conjugate, (1/N) l_j(z) >= γ_j·z - (1/N) l_j*(N γ_j).  Summing,
 with Γ = [γ_j], the rows w_r of W and s_r of H: J >= Σ_r (w_r·ΓD s_r + (λ_W/2)‖w_r‖² + (λ_H/2) s_r·D s_r)
 - (1/N) Σ n_j l_j*(N γ_j), D = diag(n_j), provided ΓD1 = 0 if b is free.  The first sum is not negative if
 ‖ΓDs‖² <= L² s·Ds for all s (ufm) or all s >= 0 (upfm), L² = λ_W λ_H (Cauchy–Schwarz and AM–GM); with
 x = Ds: L²D⁻¹ - ΓᵀΓ positive (ufm), or copositive (upfm: shown by B >= 0 entrywise with L²D⁻¹ - ΓᵀΓ - B
-positive, or, where B is null, decided exactly for J <= 10).  "ce": the dual gives p_j in the simplex,
+positive, or, where B is [], decided exactly for J <= 10).  "ce": the dual gives p_j in the simplex,
 γ_j = (p_j - e_j)/N, and the bound is Σ (n_j/N) Ent(p_j); "mse": the dual gives γ_j, and the bound is
 -Σ n_j (γ_j·y_j + (N/2)‖γ_j‖²).
 """
@@ -96,12 +96,12 @@ def instance(data: list[Any], clock: Clock) -> Instance:
     if any(type(n) is not int or not 1 <= n <= MAX_COUNT for n in counts):
         raise Rejected(f"multiplicities must be integers from 1 to {MAX_COUNT}")
     size = len(counts)
-    if targets is None:
+    if targets == []:
         if size < 2:
             raise Rejected("two classes are needed")
         Y = [[fmpq(int(i == j)) for i in range(size)] for j in range(size)]
-    elif loss_name == "ce" or not isinstance(targets, list) or not targets:
-        raise Rejected("targets must be null (always so for 'ce'), or a list of columns")
+    elif loss_name == "ce" or not isinstance(targets, list):
+        raise Rejected("targets must be [] (always so for 'ce'), or a list of columns")
     else:
         length = len(targets[0]) if isinstance(targets[0], list) else 0
         if not 1 <= length <= MAX_SIZE:
@@ -110,7 +110,7 @@ def instance(data: list[Any], clock: Clock) -> Instance:
     w, h = exact(lambda_w, "lambda_w"), exact(lambda_h, "lambda_h")
     if w <= 0 or h <= 0:
         raise Rejected("lambda_w and lambda_h must be positive")
-    what = f"{size} classes" if targets is None else f"{size} targets {targets!a:.200}"
+    what = f"{size} classes" if targets == [] else f"{size} targets {targets!a:.200}"
     words = (
         f"{model}, loss {loss_name}, {what} with multiplicities {counts!s:.200}, "
         f"lambda_W = {lambda_w}, lambda_H = {lambda_h}, {'free' if bias else 'no'} bias"
@@ -145,8 +145,8 @@ def loss(it: Instance, Z: Rows, b: Any, clock: Clock) -> arb:
     if it.bias:
         (shift,) = matrix([b], 1, it.K, "b", clock)
         Z = [[x + y for x, y in zip(z, shift, strict=True)] for z in Z]
-    elif b is not None:
-        raise Rejected("b must be null where there is no bias")
+    elif b != []:
+        raise Rejected("b must be [] where there is no bias")
     total, squares = arb(0), fmpq(0)
     for j, (n, z, y) in enumerate(zip(it.n, Z, it.Y, strict=True)):
         clock.tick()
@@ -180,15 +180,15 @@ def below(it: Instance, dual: Any, B: Any, least: fmpq, what: str, clock: Clock)
     slack = [[-dot(g, h, clock) for h in gamma] for g in gamma]
     for j, n in enumerate(it.n):
         slack[j][j] += it.lambda_w * it.lambda_h / n
-    if B is not None:
+    if B != []:
         if not it.positive:
-            raise Rejected("B must be null for 'ufm'")
+            raise Rejected("B must be [] for 'ufm'")
         extra = matrix(B, J, J, "B", clock)
         check_nonnegative(extra, "B")
         slack = [
             [x - y for x, y in zip(r, s, strict=True)] for r, s in zip(slack, extra, strict=True)
         ]
-    if it.positive and B is None:
+    if it.positive and B == []:
         check_copositive(slack, "L^2/n - Gamma^T Gamma", clock)
     else:
         check_definite(slack, "L^2/n - Gamma^T Gamma - B", clock)

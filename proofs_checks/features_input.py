@@ -1,0 +1,113 @@
+"""Reading and checking what a user says about unconstrained features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from numerics.errors import NumericsError
+from numerics.features import FeatureProblem
+from proofs_checks.exact_data import Matrix, exact_matrix, exact_number
+from proofs_checks.features_certificate import ExactInstance
+from theory.errors import LemmataError
+
+LOSSES = ("ce", "mse")
+MOST_COLUMNS, MOST_SAMPLES = 128, 10**12  # what the audit kernel reads
+
+
+def read_instance(
+    model: str,
+    classes: int | None,
+    per_class: int | Sequence[int],
+    loss: str,
+    lambda_w: Any,
+    lambda_h: Any,
+    bias: bool,
+    targets: Any,
+) -> ExactInstance:
+    """The instance, exact.
+
+    Raises:
+        LemmataError: unknown loss, fewer than two classes, fewer than one sample, a list of another length, a weight
+            decay that is not positive, targets that are not finite, ragged, or given for the cross-entropy.
+    """
+    if loss not in LOSSES:
+        raise LemmataError(f"unknown loss {loss!r}: choose one of {', '.join(LOSSES)}")
+    matrix = _targets(classes, loss, targets)
+    columns = _whole(classes, "classes", 2) if matrix is None else len(matrix[0])
+    rows = columns if matrix is None else len(matrix)
+    if max(columns, rows) > MOST_COLUMNS:
+        raise LemmataError(
+            f"{max(columns, rows)} classes: at most {MOST_COLUMNS}; give targets that repeat once, with multiplicities"
+        )
+    decays = []
+    for name, value in (("lambda_w", lambda_w), ("lambda_h", lambda_h)):
+        decay = exact_number(value, name)
+        if decay <= 0:
+            raise LemmataError(
+                f"{name} = {value}: without weight decay there is no optimum; give it > 0"
+            )
+        decays.append(decay)
+    counts = _counts(per_class, columns)
+    return ExactInstance(model, loss, matrix, counts, decays[0], decays[1], bool(bias))
+
+
+def read_problem(instance: ExactInstance) -> tuple[FeatureProblem, float]:
+    """The problem in normalised units, and the number that its targets were divided by.
+
+    Raises:
+        LemmataError: weight decays beyond the range of float64.
+    """
+    Y, scale = np.eye(len(instance.counts)), 1.0
+    try:
+        if instance.targets is not None:
+            Y = np.array([[float(x) for x in row] for row in instance.targets])
+            scale = float(np.abs(Y).max()) or 1.0
+        counts = np.array(instance.counts, dtype=float)
+        L = instance.L / scale
+        problem = FeatureProblem(instance.model, instance.loss, Y / scale, counts, L, instance.bias)
+    except (NumericsError, OverflowError) as error:
+        raise LemmataError(
+            f"targets and weight decays are beyond the range of float64 ({error}): rescale them"
+        ) from None
+    return problem, scale
+
+
+def _targets(classes: int | None, loss: str, targets: Any) -> Matrix | None:
+    if targets is None:
+        return None
+    if loss != "mse":
+        raise LemmataError("targets are for the loss 'mse': cross-entropy has one-hot targets")
+    matrix = exact_matrix(targets, "targets")
+    if classes is not None and classes != len(matrix):
+        raise LemmataError(f"targets have {len(matrix)} rows: leave out classes = {classes!r}")
+    return matrix
+
+
+def _counts(per_class: int | Sequence[int], columns: int) -> tuple[int, ...]:
+    if isinstance(per_class, Integral):
+        return (_whole(per_class, "per_class", 1),) * columns
+    try:
+        counts = tuple(_whole(n, f"per_class[{k}]", 1) for k, n in enumerate(per_class))
+    except TypeError:
+        raise LemmataError(
+            f"per_class = {per_class!r:.60}: give a number or a list of numbers"
+        ) from None
+    if len(counts) != columns:
+        raise LemmataError(
+            f"per_class has {len(counts)} numbers for {columns} classes: give one for each"
+        )
+    return counts
+
+
+def _whole(value: Any, name: str, least: int) -> int:
+    if (
+        not isinstance(value, Integral)
+        or isinstance(value, bool)
+        or not least <= value <= MOST_SAMPLES
+    ):
+        raise LemmataError(f"{name} = {value!r:.60}: give an integer of at least {least}")
+    return int(value)

@@ -1,0 +1,106 @@
+"""Finding a good network and a good dual point; nothing here is proved, and nothing needs to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from numerics.features import FeatureProblem
+from numerics.features_descent import (
+    Network,
+    descend,
+    factored,
+    network_of,
+    random_network,
+    zero_network,
+)
+from numerics.features_dual import Dual, best_dual, outputs_of, refined_dual
+from numerics.features_programs import LiftSolution, SolverFailure, solve_program
+from proofs_checks.features_closed import ClosedForm
+
+RESTARTS, REFINED = 12, 40  # random starts; order up to which the best B is worth a program
+SAFETY = 0.25  # the share of the gap asked for that the search aims at
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the search found.
+
+    Attributes:
+        own: the network from the solver's solution; None if no solver succeeded, for the reason in ``remark``.
+        best: the best network. dual: the best dual point. solution: of the convex program.
+    """
+
+    own: Network | None
+    best: Network
+    dual: Dual
+    solution: LiftSolution | None
+    remark: str
+
+
+def search(
+    problem: FeatureProblem, closed: ClosedForm | None, form: str | None, gap: float
+) -> Found:
+    """Solve the program, factor, descend; where that falls short of ``gap``, try harder."""
+    networks = [zero_network(problem)]
+    if closed is not None:
+        networks.append(closed_network(problem, closed))
+    own, solution, remark = None, None, ""
+    try:
+        solution = solve_program(problem, form)
+        # Zero is where descent converges slowest, and where features are to be zero exactly.
+        own = min(networks[0], descend(problem, factored(problem, solution)), key=_value)
+        networks.append(own)
+    except SolverFailure as error:
+        remark = str(error)
+    best = own if own is not None else min(networks, key=_value)
+    dual = best_dual(problem, networks, solution)
+    efforts = _efforts(problem, networks, solution)
+    while best.value - dual.bound > SAFETY * gap * best.value:
+        step = next(efforts, None)
+        if step is None:
+            break
+        if isinstance(step, Network):
+            networks.append(step)
+            best = min(networks, key=_value)
+            step = best_dual(problem, [step], solution)
+        dual = max(dual, step, key=lambda dual: dual.bound)
+    return Found(own, best, dual, solution, remark)
+
+
+def closed_network(problem: FeatureProblem, closed: ClosedForm) -> Network:
+    """The network of a closed form: square roots of the outputs, or orthogonal features for "upfm"."""
+    Z = closed.Z * problem.roots
+    if problem.model == "ufm":
+        return factored(problem, LiftSolution(closed.value, "closed form", "", Z, closed.b))
+    zero = zero_network(problem)
+    root = np.sqrt(np.sqrt((Z * Z).sum(axis=0)))
+    W, H = zero.W.copy(), zero.H.copy()
+    W[: problem.J] = np.divide(Z, root, out=np.zeros_like(Z), where=root > 0).T
+    H[: problem.J] = np.diag(root)
+    return network_of(problem, W, H, closed.b)
+
+
+def _value(network: Network) -> float:
+    return network.value
+
+
+def _efforts(
+    problem: FeatureProblem, networks: list[Network], solution: LiftSolution | None
+) -> Iterator[Network | Dual]:
+    """What else may help, the cheap first."""
+    if problem.J <= REFINED and problem.model == "upfm":
+        try:
+            if solution is not None:
+                yield refined_dual(problem, problem.slopes(outputs_of(problem, solution)))
+            best = min(networks, key=_value)
+            yield refined_dual(problem, problem.slopes(problem.outputs(best.W, best.H, best.b)))
+        except SolverFailure:
+            pass  # a better B was worth a try
+    rng = np.random.default_rng(0)
+    size = np.sqrt(max(float(np.abs(problem.Y).max()), 1.0) * float(problem.roots.max()))
+    for k in range(RESTARTS):
+        start = random_network(problem, rng, float(size * 2.0 ** (-k % 4)))
+        yield descend(problem, start)
