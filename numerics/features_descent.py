@@ -7,11 +7,16 @@ dual point shows to be near the optimum or not.  Units are those of `numerics.fe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from numerics.features import Array, FeatureProblem
 from numerics.features_programs import LiftSolution
+
+ENUMERATED = 10  # 2^10 supports
+POWER_STARTS, POWER_STEPS = 64, 300
+GROWTH = 1e-7  # relative excess of a rate over L that is worth a new direction
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +100,68 @@ def descend(problem: FeatureProblem, start: Network, iterations: int = 4000) -> 
     found = minimize(both, x, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     end = network_of(problem, *unpack(found.x))
     return end if end.value < start.value else start
+
+
+def steepest(problem: FeatureProblem, gamma: Array) -> tuple[float, Array]:
+    """max ‖Γ'h‖/‖h‖ over h (over h >= 0 for "upfm") and where: (J,), |h| = 1.
+
+    For "upfm" and J > `ENUMERATED` this is a search that may fall short of the maximum.
+    """
+    G = gamma * problem.roots
+    gram = G.T @ G
+    if problem.model == "ufm":
+        values, vectors = np.linalg.eigh(gram)
+        return float(np.sqrt(max(values[-1], 0.0))), vectors[:, -1]
+    h = _all_supports(gram) if problem.J <= ENUMERATED else _power(gram)
+    rates = np.sqrt(((G @ h) ** 2).sum(axis=0))
+    k = int(np.argmax(rates))
+    return float(rates[k]), h[:, k]
+
+
+def _all_supports(gram: Array) -> Array:
+    """Candidates for the maximum of h·Ah over h >= 0, |h| = 1: on its support it is an eigenvector of the block.
+
+    Of each principal block, the top eigenvector, where it has one sign; (J, candidates).
+    """
+    J = len(gram)
+    found = [np.eye(J)]
+    for size in range(2, J + 1):
+        chosen = np.array(list(combinations(range(J), size)))
+        _, vectors = np.linalg.eigh(gram[chosen[:, :, None], chosen[:, None, :]])
+        top = vectors[:, :, -1]
+        top *= np.sign(top.sum(axis=1, keepdims=True))
+        good = top.min(axis=1) >= 0
+        h = np.zeros((J, int(good.sum())))
+        h[chosen[good].T, np.arange(h.shape[1])] = top[good].T
+        found.append(h)
+    return np.hstack(found)
+
+
+def _power(gram: Array) -> Array:
+    """Projected power iteration from many starts: (J, starts)."""
+    J = len(gram)
+    rng = np.random.default_rng(0)
+    h = np.hstack([np.eye(J), np.abs(rng.normal(size=(J, POWER_STARTS)))])
+    for _ in range(POWER_STEPS):
+        h = np.maximum(gram @ h, 0.0)
+        h /= np.maximum(np.sqrt((h * h).sum(axis=0)), np.finfo(float).tiny)
+    return h
+
+
+def grown(problem: FeatureProblem, network: Network) -> Network | None:
+    """The network with one more latent direction along which the objective falls; None if none was found.
+
+    A direction h with ‖Γ'h‖ > L‖h‖ lowers the objective when w = -Γ'h/‖Γ'h‖ is added with it; at an optimum of large
+    enough width there is none.
+    """
+    gamma = problem.slopes(problem.outputs(network.W, network.H, network.b))
+    rate, h = steepest(problem, gamma)
+    if rate <= problem.L * (1 + GROWTH):
+        return None
+    # a step that is small next to the network, and large enough to leave the saddle
+    step = 1e-2 * max(1.0, float(np.sqrt((network.H**2).sum())))
+    W = np.vstack([network.W, -step * ((gamma * problem.roots) @ h) / rate])
+    return network_of(problem, W, np.vstack([network.H, step * h]), network.b)
 
 
 def random_network(problem: FeatureProblem, rng: np.random.Generator, scale: float) -> Network:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from numerics.features import Array, FeatureProblem
-from numerics.features_descent import Network
+from numerics.features_descent import Network, steepest
 from numerics.features_programs import LiftSolution, minimise
 
 MARGIN = 2.0**-40  # kept from the boundary, so that rounding does not make a dual point infeasible
@@ -130,12 +130,14 @@ def refined_dual(problem: FeatureProblem, gamma: Array) -> Dual:
 
 
 def copositive_dual(problem: FeatureProblem, network: Network) -> Dual:
-    """The gradients at a network, scaled by `MARGIN` only; B = 0, and feasibility is for others to decide.
+    """The gradients at a network, scaled until ‖Γ'h‖ <= L‖h‖ for all h >= 0 that were tried; B = 0.
 
-    For networks that are optimal but whose value the relaxation does not attain: there L²I - Γ'ᵀΓ' may be copositive.
+    For networks that are optimal but whose value the relaxation does not attain: there L²I - Γ'ᵀΓ' may be copositive,
+    which is for others to decide.
     """
     gamma = problem.slopes(problem.outputs(network.W, network.H, network.b))
     if problem.bias:
         gamma = gamma - (gamma @ problem.counts / problem.N)[:, None]
-    gamma = (1.0 - MARGIN) * gamma
+    rate, _ = steepest(problem, gamma)
+    gamma = min(1.0, problem.L / rate * (1 - MARGIN) if rate > 0 else 1.0) * gamma
     return Dual(gamma, np.zeros((problem.J, problem.J)), dual_value(problem, gamma))

@@ -32,12 +32,11 @@ from proofs_checks.features_certificate import (
 )
 from proofs_checks.features_closed import ClosedForm, closed_form
 from proofs_checks.features_input import read_instance, read_problem
-from proofs_checks.features_search import Found, search
+from proofs_checks.features_search import COPOSITIVE, Found, search
 from proofs_checks.verdict import Rigor
 from theory.errors import LemmataError
 
 MOST_FULL = 400  # order of the largest full lift
-COPOSITIVE = 10  # order up to which the audit kernel decides copositivity
 SHAPE, SMALL = 1e-3, 1e-5  # tolerances: of cosines, norms and spreads; of features that are zero
 
 
@@ -49,7 +48,7 @@ class FeatureOptimum:
         status: "solved" if the optimum is proved to lie within the relative gap asked for, else "undecided".
         reason: what stands in the way, or what else should be known; empty if nothing.
         closed_form: the least value by formula, None where there is none.
-        solver: the value of the network that the solver's solution gives, re-evaluated; None if no solver succeeded.
+        solver: the value of the network below, found from the solver's solution; None if no solver succeeded.
         lower_bound: proved, for networks of every width; None if nothing was proved.
         upper_bound: proved, attained at width d.
         relative_gap: (upper_bound - lower_bound)/upper_bound.
@@ -178,7 +177,7 @@ def _solve(instance: ExactInstance, full: bool, gap: float) -> FeatureOptimum:
         status="solved" if proof.within else "undecided",
         reason="; ".join(filter(None, (found.remark, proof.reason))),
         closed_form=None if closed is None else scale**2 * closed.value,
-        solver=None if found.own is None else scale**2 * found.own.value,
+        solver=None if solution is None else scale**2 * found.best.value,
         lower_bound=None if audited is None else audited.lower,
         upper_bound=None if audited is None else audited.upper,
         relative_gap=None if audited is None else audited.relative_gap,

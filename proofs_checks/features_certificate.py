@@ -117,7 +117,7 @@ def optimum_certificate(
     for pad, shrink in STEPS:
         shrunk, bound = _shrunk(problem, dual, shrink)
         lower, upper = _down(scale**2 * bound, pad), _up(scale**2 * network.value, pad)
-        gammas = _exact_dual(instance, problem, scale, shrunk)
+        gammas = _exact_dual(instance, scale, shrunk)
         certificate = Certificate(
             OPTIMUM,
             {
@@ -166,31 +166,33 @@ def gap_certificate(
     outputs = solution.Z / problem.roots + solution.b[:, None]
     trace = float(np.trace(U) + np.trace(V))
     relaxation = _up(scale**2 * (problem.loss_value(outputs) + problem.L / 2 * trace), 1e-9)
-    shrunk, bound = _shrunk(problem, dual, 0.0)
-    network = _down(scale**2 * bound, STEPS[0][0])
-    if not relaxation < network:
-        return None, "the relaxation and the bound for networks do not lie apart"
-    rho, roots = instance.rho, problem.roots
-    certificate = Certificate(
-        GAP,
-        {
-            **instance.claim(),
-            "relaxation": exact_text(Fraction(relaxation)),
-            "network": exact_text(Fraction(network)),
-        },
-        {},
-        {
-            "U": _texts(scale * rho**2 * U),
-            "V": _texts(_mirrored(scale / rho**2 * V / np.outer(roots, roots))),
-            "Z": _texts(scale * solution.Z / roots),
-            "b": _texts([scale * solution.b])[0] if instance.bias else [],
-            "dual": exact_texts(_exact_dual(instance, problem, scale, shrunk)),
-        },
-    )
-    result = certificate.audit()
-    if not result.accepted:
-        return None, result.reason
-    return Audited(certificate, relaxation, network), ""
+    rho, roots, reason = instance.rho, problem.roots, ""
+    for pad, shrink in STEPS:
+        shrunk, bound = _shrunk(problem, dual, shrink)
+        network = _down(scale**2 * bound, pad)
+        if not relaxation < network:
+            return None, "the relaxation and the bound for networks do not lie apart"
+        certificate = Certificate(
+            GAP,
+            {
+                **instance.claim(),
+                "relaxation": exact_text(Fraction(relaxation)),
+                "network": exact_text(Fraction(network)),
+            },
+            {},
+            {
+                "U": _texts(scale * rho**2 * U),
+                "V": _texts(_mirrored(scale / rho**2 * V / np.outer(roots, roots))),
+                "Z": _texts(scale * solution.Z / roots),
+                "b": _texts([scale * solution.b])[0] if instance.bias else [],
+                "dual": exact_texts(_exact_dual(instance, scale, shrunk)),
+            },
+        )
+        result = certificate.audit()
+        if result.accepted:
+            return Audited(certificate, relaxation, network), ""
+        reason = result.reason
+    return None, reason
 
 
 def _shrunk(problem: FeatureProblem, dual: Dual, shrink: float) -> tuple[Dual, float]:
@@ -205,9 +207,7 @@ def _mirrored(matrix: Array) -> Array:
     return np.tril(matrix) + np.tril(matrix, -1).T
 
 
-def _exact_dual(
-    instance: ExactInstance, problem: FeatureProblem, scale: float, dual: Dual
-) -> list[list[Fraction]]:
+def _exact_dual(instance: ExactInstance, scale: float, dual: Dual) -> list[list[Fraction]]:
     """The columns p_j ("ce") or γ_j ("mse") of the witness, exactly feasible for a free bias."""
     counts, N = instance.counts, sum(instance.counts)
     columns = [[Fraction(float(x)) for x in column] for column in (scale * dual.gamma).T]

@@ -12,15 +12,18 @@ from numerics.features_descent import (
     Network,
     descend,
     factored,
+    grown,
     network_of,
     random_network,
     zero_network,
 )
-from numerics.features_dual import Dual, best_dual, outputs_of, refined_dual
+from numerics.features_dual import Dual, best_dual, copositive_dual, outputs_of, refined_dual
 from numerics.features_programs import LiftSolution, SolverFailure, solve_program
 from proofs_checks.features_closed import ClosedForm
 
-RESTARTS, REFINED = 12, 40  # random starts; order up to which the best B is worth a program
+ROUNDS, MOST_WIDTH = 24, 4  # of growing or starting anew; width next to J
+REFINED = 40  # order up to which the best B is worth a program
+COPOSITIVE = 10  # order up to which the audit kernel decides copositivity
 SAFETY = 0.25  # the share of the gap asked for that the search aims at
 
 
@@ -29,11 +32,10 @@ class Found:
     """What the search found.
 
     Attributes:
-        own: the network from the solver's solution; None if no solver succeeded, for the reason in ``remark``.
-        best: the best network. dual: the best dual point. solution: of the convex program.
+        best: the network from the solver's solution if that is good enough, else the best of all. dual: the best dual
+            point. solution: of the convex program; None if no solver succeeded, for the reason in ``remark``.
     """
 
-    own: Network | None
     best: Network
     dual: Dual
     solution: LiftSolution | None
@@ -47,27 +49,31 @@ def search(
     networks = [zero_network(problem)]
     if closed is not None:
         networks.append(closed_network(problem, closed))
-    own, solution, remark = None, None, ""
+    best, solution, remark = None, None, ""
     try:
         solution = solve_program(problem, form)
         # Zero is where descent converges slowest, and where features are to be zero exactly.
-        own = min(networks[0], descend(problem, factored(problem, solution)), key=_value)
-        networks.append(own)
+        best = min(networks[0], descend(problem, factored(problem, solution)), key=_value)
+        networks.append(best)
     except SolverFailure as error:
         remark = str(error)
-    best = own if own is not None else min(networks, key=_value)
+    best = best or min(networks, key=_value)
     dual = best_dual(problem, networks, solution)
-    efforts = _efforts(problem, networks, solution)
-    while best.value - dual.bound > SAFETY * gap * best.value:
-        step = next(efforts, None)
-        if step is None:
+    aim = SAFETY * gap
+    for step in _efforts(problem, networks, solution):
+        if best.value - dual.bound <= aim * best.value:
             break
-        if isinstance(step, Network):
-            networks.append(step)
-            best = min(networks, key=_value)
-            step = best_dual(problem, [step], solution)
-        dual = max(dual, step, key=lambda dual: dual.bound)
-    return Found(own, best, dual, solution, remark)
+        if isinstance(step, Dual):
+            dual = max(dual, step, key=_bound)
+            continue
+        networks.append(step)
+        best = min(networks, key=_value)
+        dual = max(dual, best_dual(problem, [step], solution), key=_bound)
+        if best is step and problem.model == "upfm" and problem.J <= COPOSITIVE:
+            free = copositive_dual(problem, best)
+            if best.value - free.bound <= aim * best.value:
+                break  # optimal, as far as can be seen, although the lift says less
+    return Found(best, dual, solution, remark)
 
 
 def closed_network(problem: FeatureProblem, closed: ClosedForm) -> Network:
@@ -81,6 +87,10 @@ def closed_network(problem: FeatureProblem, closed: ClosedForm) -> Network:
     W[: problem.J] = np.divide(Z, root, out=np.zeros_like(Z), where=root > 0).T
     H[: problem.J] = np.diag(root)
     return network_of(problem, W, H, closed.b)
+
+
+def _bound(dual: Dual) -> float:
+    return dual.bound
 
 
 def _value(network: Network) -> float:
@@ -101,6 +111,9 @@ def _efforts(
             pass  # a better B was worth a try
     rng = np.random.default_rng(0)
     size = np.sqrt(max(float(np.abs(problem.Y).max()), 1.0) * float(problem.roots.max()))
-    for k in range(RESTARTS):
-        start = random_network(problem, rng, float(size * 2.0 ** (-k % 4)))
+    for k in range(ROUNDS):
+        best = min(networks, key=_value)
+        start = grown(problem, best) if len(best.W) < MOST_WIDTH * problem.J else None
+        if start is None:
+            start = random_network(problem, rng, float(size * 2.0 ** (-k % 4)))
         yield descend(problem, start)
