@@ -17,7 +17,8 @@ from flint import arb, ctx, fmpq
 from numerics.errors import NumericsError
 from proofs_checks.exact_data import Matrix, Row
 from proofs_checks.margins_numbers import Bounds, above, below, simplex_point
-from proofs_checks.margins_symmetry import Reflection, images, orbits, permutation
+from proofs_checks.margins_symmetry import Reflection, images, orbits, permutation, snapped
+from theory.errors import LemmataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,7 +126,7 @@ def _play(game: Game, gap: float) -> tuple[Row, list[Neuron], str]:
             weights = game.weights(q)
             try:
                 above_all, u = _priced(game, weights)
-            except (NumericsError, MemoryError) as error:
+            except (LemmataError, NumericsError) as error:
                 return weights, neurons, f"the patterns are too many to price them all: {error}"
             if float(above_all) <= found[0].value * (1 + slack):
                 return weights, neurons, ""
@@ -187,8 +188,12 @@ def _network(game: Game, found: Sequence[Neuron]) -> tuple[Fraction, list[Any]]:
     """The best network that the neurons and their images make, with the lower bound that it proves."""
     from numerics.margins import outer_weights
 
+    import numpy as np
+
     if not found:
         return Fraction(0), []
+    if game.reflections:
+        found = [(s, np.array(u)) for s, u in {(s, snapped(u.tolist())): 0 for s, u in found}]
     try:
         c = outer_weights(game.X, game.y, game.orbits, found)
     except NumericsError:

@@ -9,6 +9,7 @@ exact on binary64 numbers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -16,6 +17,7 @@ from proofs_checks.exact_data import Matrix
 from theory.errors import LemmataError
 
 Reflection = tuple[int, ...]
+ROUNDING = 1e-11  # of the entries of unit vectors that solvers return
 
 
 def image(a: Reflection, u: Sequence[Fraction]) -> tuple[Fraction, ...]:
@@ -110,6 +112,23 @@ def orbits(
     for i in range(len(points)):
         groups.setdefault(root(i), []).append(i)
     return list(groups.values())
+
+
+def snapped(u: Sequence[float]) -> tuple[float, ...]:
+    """u with sizes of entries that differ by rounding made equal, so that reflections that fix u fix it exactly."""
+    order = sorted(range(len(u)), key=lambda k: abs(u[k]))
+    groups: list[list[int]] = []
+    for k in order:
+        if groups and abs(u[k]) - abs(u[groups[-1][-1]]) <= ROUNDING:
+            groups[-1].append(k)
+        else:
+            groups.append([k])
+    out = list(u)
+    for group in groups:
+        mean = sum(abs(u[k]) for k in group) / len(group)
+        for k in group:
+            out[k] = math.copysign(mean, u[k]) if mean > ROUNDING else 0.0
+    return tuple(out)
 
 
 def images(
