@@ -30,9 +30,9 @@ from proofs_checks.features_certificate import (
     network_units,
     optimum_certificate,
 )
-from proofs_checks.features_closed import ClosedForm, closed_form
+from proofs_checks.features_closed import closed_form
 from proofs_checks.features_input import read_instance, read_problem
-from proofs_checks.features_search import COPOSITIVE, Found, search
+from proofs_checks.features_search import COPOSITIVE, Found, closed_network, search
 from proofs_checks.verdict import Rigor
 from theory.errors import LemmataError
 
@@ -169,8 +169,11 @@ def _solve(instance: ExactInstance, full: bool, gap: float) -> FeatureOptimum:
     )
     found = search(problem, closed, "full" if full else None, gap)
     proof = _prove(instance, problem, scale, found, gap)
-    alive = _alive(found.best, closed)
-    geometry = _geometry(problem, found.best, alive)
+    alive, shown = _alive(found.best), found.best
+    if closed is not None and closed.alive not in (None, alive):
+        # so near a threshold that only the formula tells
+        alive, shown = closed.alive, closed_network(problem, closed)
+    geometry = _geometry(problem, shown, alive)
     W, H, b = network_units(instance, problem, scale, found.best)
     audited, solution = proof.audited, found.solution
     return FeatureOptimum(
@@ -216,12 +219,15 @@ def _prove(
     audited, reason = optimum_certificate(instance, problem, scale, found.best, found.dual)
     if audited is not None and audited.relative_gap <= gap:
         return _Proof(audited, True, "proved", None, "")
-    short = (
-        reason
-        or f"the lift gives {audited.lower if audited else None}, the best network found more"
+    short = reason or (
+        f"the lift is at least {audited.lower if audited else None}, and the best network found gives "
+        f"{scale**2 * found.best.value}"
     )
-    if instance.model == "ufm" or problem.J > COPOSITIVE:
+    if instance.model == "ufm":
         return _Proof(audited, False, "undecided", None, f"{short}: ask for a larger gap")
+    if problem.J > COPOSITIVE:
+        reason = f"{short}: whether the lift is tight is decided for up to {COPOSITIVE} targets"
+        return _Proof(audited, False, "undecided", None, reason)
     dual = copositive_dual(problem, found.best)
     other, reason = optimum_certificate(instance, problem, scale, found.best, dual, copositive=True)
     if other is None or other.relative_gap > gap:
@@ -234,10 +240,8 @@ def _prove(
     return _Proof(other, True, "gap", separated, "the lift lies below all networks")
 
 
-def _alive(network: Network, closed: ClosedForm | None) -> tuple[bool, ...]:
-    """Which columns have a nonzero feature: by the closed form where it says so exactly."""
-    if closed is not None and closed.alive is not None:
-        return closed.alive
+def _alive(network: Network) -> tuple[bool, ...]:
+    """Which columns have a nonzero feature, as far as float64 can tell."""
     norms = np.sqrt((network.H * network.H).sum(axis=0))
     return tuple(bool(x) for x in norms > SMALL * max(1.0, float(norms.max())))
 
