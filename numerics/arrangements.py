@@ -80,7 +80,8 @@ def enumerate_patterns(
         X: floats (taken exactly), ints or Fractions.
         limit: the greatest number of patterns that is enumerated.
         cone: optional rows (r, d); only the cells of X inside {u: cone u > 0}, none if that is empty.
-            Their number is then not checked by deletion-restriction (``count`` is None).
+            Their number is then not checked by deletion-restriction (``count`` is None), and the
+            limit is only noticed on the way.
         improve: move the points towards the middle of their cells and shorten them; False is faster.
 
     Raises:
@@ -93,7 +94,9 @@ def enumerate_patterns(
     essential, columns = _essential(planes)
     count = _count_within(essential, limit)
     dim = len(columns)
-    points = cell_points(essential, [0] * len(essential), dim)
+    points = cell_points(essential, [1, *[0] * (len(essential) - 1)], dim)
+    if essential:  # of each pair of opposite cells one has been found
+        points += [tuple(-x for x in p) for p in points]
     return _arrangement(
         rows, points, columns, count, "angles" if dim <= 2 else "planes", improve=improve
     )
@@ -156,9 +159,7 @@ def _in_cone(rows: list[IntRow], cone: list[IntRow], limit: int, improve: bool) 
         empty |= sides[place] == -sign
         sides[place] = sign
     planes, columns = _essential(planes)
-    if count_bound(len(planes), len(columns)) > limit:
-        _count_within(_essential(hyperplanes(rows)[0])[0], limit)
-    points = [] if empty else cell_points(planes, sides, len(columns))
+    points = [] if empty else cell_points(planes, sides, len(columns), limit)
     found = _arrangement([*cone, *rows], points, columns, None, "cone", improve=improve)
     return replace(found, patterns=found.patterns[:, len(cone) :])
 

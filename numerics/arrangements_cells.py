@@ -29,10 +29,17 @@ from numerics.arrangements_exact import (
     restrict,
     signs,
 )
+from numerics.errors import NumericsError
 
 
-def cell_points(planes: Sequence[IntRow], sides: Sequence[int], dim: int) -> list[IntRow]:
-    """One integer point inside each cell, for distinct canonical rows; no cells if the cone has no interior."""
+def cell_points(
+    planes: Sequence[IntRow], sides: Sequence[int], dim: int, limit: int | None = None
+) -> list[IntRow]:
+    """One integer point inside each cell, for distinct canonical rows; no cells if the cone has no interior.
+
+    Raises:
+        NumericsError: more than ``limit`` cells.
+    """
     if not planes:
         return [(0,) * dim]
     if dim == 1:
@@ -45,7 +52,7 @@ def cell_points(planes: Sequence[IntRow], sides: Sequence[int], dim: int) -> lis
                 p for p in points if all(s * (r[0] * p[0] + r[1] * p[1]) > 0 for r, s in chosen)
             ]
         return points
-    return _insert(planes, sides, dim)
+    return _insert(planes, sides, dim, limit)
 
 
 def _sectors(planes: Sequence[IntRow]) -> list[IntRow]:
@@ -137,7 +144,9 @@ class _Cells:
         return Vectors.of(moved, self.dim)
 
 
-def _insert(planes: Sequence[IntRow], sides: Sequence[int], dim: int) -> list[IntRow]:
+def _insert(
+    planes: Sequence[IntRow], sides: Sequence[int], dim: int, limit: int | None
+) -> list[IntRow]:
     cells = _Cells(planes, dim)
     for k, row in enumerate(planes):
         if not cells.ints:
@@ -166,6 +175,10 @@ def _insert(planes: Sequence[IntRow], sides: Sequence[int], dim: int) -> list[In
             cells.floats = np.concatenate([cells.floats, new.floats])
             cells.exponents = np.concatenate([cells.exponents, new.exponents])
             cells.ints += new.ints
+            if limit is not None and len(cells.ints) > limit:
+                raise NumericsError(
+                    f"more than {limit} activation patterns inside the cone: raise the limit, or take fewer rows"
+                )
         cells.hashes = cells.hashes + cells.patterns[:, k] * cells.weights[k]
         if sides[k]:
             cells.keep(cells.patterns[:, k] == (sides[k] > 0))
