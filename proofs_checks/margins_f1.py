@@ -81,23 +81,34 @@ def bounds_f1(
 ) -> Bounds:
     """Lower and upper bound of the margin in the space "f1", and what proves them."""
     game = Game.of(points, labels, reflections)
-    q, neurons, reason = _play(game, gap)
-    best = _network(game, neurons)
-    if not reason and certify:
-        upper, witness = _certified(game, q)
+    played = _play(game, gap)
+    best = _network(game, played.neurons)
+    q, reason = played.q, played.reason
+    if not reason and not certify:
+        return Bounds(best[0], Fraction(played.priced), q, "network", best[1], None)
+    if not reason:
+        upper, witness = _certified(game, q, Fraction(played.priced))
         if witness is not None:
             return Bounds(best[0], upper, q, "network", best[1], witness)
         reason = (
-            f"the sign tree does not prove the upper bound {float(upper):.9g} that the weights have in floating point; "
-            "scale the points alike"
+            f"the sign tree does not prove the upper bound {played.priced:.9g} that the weights have in floating "
+            "point; scale the points alike"
         )
-    elif not reason:
-        return Bounds(best[0], _priced(game, q)[0], q, "network", best[1], None)
     return _trivial(game, best, certify, reason)
 
 
-def _play(game: Game, gap: float) -> tuple[Row, list[Neuron], str]:
-    """Weights, neurons for a network, and why the search ended early, or ""."""
+@dataclass(frozen=True)
+class _Played:
+    """Weights, neurons for a network, the price of the weights, and why the search ended early, or ""."""
+
+    q: Row
+    neurons: list[Neuron]
+    priced: float = 0.0
+    reason: str = ""
+
+
+def _play(game: Game, gap: float) -> _Played:
+    """The game on more and more patterns, until none is missing."""
     import numpy as np
 
     from numerics.margins import pattern_of, peak, peaks, restricted_game
@@ -125,43 +136,38 @@ def _play(game: Game, gap: float) -> tuple[Row, list[Neuron], str]:
         if not new:
             weights = game.weights(q)
             try:
-                above_all, u = _priced(game, weights)
+                priced, u = _priced(game, weights)
             except (LemmataError, NumericsError) as error:
-                return weights, neurons, f"the patterns are too many to price them all: {error}"
-            if float(above_all) <= found[0].value * (1 + slack):
-                return weights, neurons, ""
-            fresh = (peak(X, y, q, pattern_of(X, y, u, s)) for s in (1, -1))
-            new = [p for p in fresh if p is not None and p.pattern not in patterns]
+                reason = f"the patterns are too many to price them all: {error}"
+                return _Played(weights, neurons, reason=reason)
+            if priced > found[0].value * (1 + slack):
+                fresh = (peak(X, y, q, pattern_of(X, y, u, s)) for s in (1, -1))
+                new = [p for p in fresh if p is not None and p.pattern not in patterns]
             if not new:
-                return weights, neurons, ""
+                return _Played(weights, neurons, priced)
         patterns |= dict.fromkeys(p.pattern for p in new[:MOST_NEW])
         # the restricted game may have the value 0 at first
         scale = max(value, 1e-3 * found[0].value)
         try:
             played = restricted_game(X, y, game.orbits, list(patterns), scale)
         except NumericsError as error:
-            return weights, neurons, str(error)
+            return _Played(weights, neurons, reason=str(error))
         q, value, multipliers = played.q, played.value, list(played.neurons)
-    return (
-        game.weights(q),
-        neurons,
-        f"the search ended after {MOST_ROUNDS} rounds; ask for a larger gap",
-    )
+    reason = f"the search ended after {MOST_ROUNDS} rounds; ask for a larger gap"
+    return _Played(game.weights(q), neurons, reason=reason)
 
 
-def _priced(game: Game, q: Row) -> tuple[Fraction, Any]:
+def _priced(game: Game, q: Row) -> tuple[float, Float]:
     """The maximum of |Σ q_i y_i (<u, x_i>)_+| over unit u in floating point, and a maximiser."""
     from proofs_checks.sign_tree import pricing_bound
 
-    value, u = pricing_bound(*game.weighted(q), reflections=game.reflections)
-    return Fraction(value), u
+    return pricing_bound(*game.weighted(q), reflections=game.reflections)
 
 
-def _certified(game: Game, q: Row) -> tuple[Fraction, Any]:
-    """A bound of that maximum and its witness for the audit kernel, or None."""
+def _certified(game: Game, q: Row, value: Fraction) -> tuple[Fraction, Any]:
+    """A bound a little above the price of the weights and its witness for the audit kernel, or None."""
     from proofs_checks.sign_tree import bound_witness
 
-    value, _ = _priced(game, q)
     for slack in SLACKS:
         radius = Fraction(float(value * (1 + slack)))
         witness = bound_witness(*game.weighted(q), radius, reflections=game.reflections)
@@ -186,9 +192,9 @@ def _trivial(game: Game, best: tuple[Fraction, list[Any]], certify: bool, reason
 # -- the network ----------------------------------------------------------------------------------------------------
 def _network(game: Game, found: Sequence[Neuron]) -> tuple[Fraction, list[Any]]:
     """The best network that the neurons and their images make, with the lower bound that it proves."""
-    from numerics.margins import outer_weights
-
     import numpy as np
+
+    from numerics.margins import outer_weights
 
     if not found:
         return Fraction(0), []
