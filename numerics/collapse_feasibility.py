@@ -159,7 +159,7 @@ def _reduce(own: Float, others: Float) -> _Reduced:
     G, q = projected[:, :-1], projected[:, -1]
     sizes = np.linalg.norm(G, axis=0) if len(G) else np.zeros(len(b))
     small = sizes < CLEAR
-    if (small & (norms > 0)).any():
+    if len(G) and (small & (norms > 0)).any():
         doubt = doubt or "a point of another class nearly depends on those of the class"
     sizes = np.where(small, 0.0, sizes)
     G = np.divide(G, sizes, out=np.zeros_like(G), where=sizes > 0)

@@ -7,7 +7,8 @@ features is attained), and it is attained only so: where a class is infeasible n
 means. Collapse with another geometry is not excluded: with X_1 = {(1, 0), (1, 1)} and X_2 = {(2, 0), (2, 2)} both
 classes are infeasible, yet features proportional to 1, 1, 2, 2 are optimal for a large enough regularisation.
 
-Source: Hong & Ling, Beyond Unconstrained Features: Neural Collapse for Shallow Neural Networks with General Data (2024).
+Source: Hong & Ling, Beyond Unconstrained Features: Neural Collapse for Shallow Neural Networks with General
+Data (2024).
 """
 
 from __future__ import annotations

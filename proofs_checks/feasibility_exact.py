@@ -22,7 +22,7 @@ from flint import fmpq, fmpq_mat, fmpz, fmpz_mat, nmod_mat
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
-from numerics.collapse_feasibility import ClassFeasibility, class_feasibility
+from numerics.collapse_feasibility import class_feasibility
 
 Float = NDArray[np.float64]
 Integers = list[int]
@@ -146,7 +146,7 @@ def _pivots(rows: Sequence[Sequence[int]]) -> list[int]:
     reduced, rank = nmod_mat(
         len(rows), len(rows[0]), [x % PRIME for row in rows for x in row], PRIME
     ).rref()
-    found = []
+    found: list[int] = []
     for i in range(rank):
         start = found[-1] + 1 if found else 0
         found.append(next(j for j in range(start, len(rows[0])) if int(reduced[i, j])))
