@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from lemmata._version import __version__ as __version__
 
-if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editors
+if TYPE_CHECKING:
+    from numerics.collapse_metrics import neural_collapse_metrics as neural_collapse_metrics
+    from numerics.collapse_phase import phase_diagram as phase_diagram
     from proofs_checks import cases as cases
     from proofs_checks import obstruction as obstruction
     from proofs_checks.api import check as check
@@ -20,18 +22,30 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from proofs_checks.api import replay as replay
     from proofs_checks.api import sharpen as sharpen
     from proofs_checks.api import verify as verify
+    from proofs_checks.arrangement import arrangement as arrangement
     from proofs_checks.audit import audit_file as audit_file
     from proofs_checks.case import Case as Case
+    from proofs_checks.collapse_cases import FeatureCase as FeatureCase
+    from proofs_checks.collapse_cases import GaussianCase as GaussianCase
     from proofs_checks.data import Dataset as Dataset
     from proofs_checks.data import load_csv as load_csv
     from proofs_checks.data import shipped as shipped
+    from proofs_checks.feasibility import collapse_feasibility as collapse_feasibility
+    from proofs_checks.feasibility_law import cover_wendel_probability as cover_wendel_probability
+    from proofs_checks.features import ufm as ufm
+    from proofs_checks.features import upfm as upfm
+    from proofs_checks.features_examples import horn_instance as horn_instance
     from proofs_checks.law_drift import check_laws as check_laws
     from proofs_checks.law_drift import descent_check as descent_check
     from proofs_checks.laws import laws as laws
     from proofs_checks.laws import model_of as model_of
     from proofs_checks.linear_case import LinearCase as LinearCase
+    from proofs_checks.margins import margin as margin
     from proofs_checks.registry import all_statements as all_statements
     from proofs_checks.registry import statement as statement
+    from proofs_checks.relu_cases import ReluCase as ReluCase
+    from proofs_checks.relu_path import regularisation_path as regularisation_path
+    from proofs_checks.relu_training import convex_relu as convex_relu
     from proofs_checks.verdict import Rigor as Rigor
     from proofs_checks.verdict import Status as Status
     from proofs_checks.verdict import Verdict as Verdict
@@ -52,36 +66,50 @@ _EXPORTS = {
     "Case": "proofs_checks.case:Case",
     "Dataset": "proofs_checks.data:Dataset",
     "DerivationError": "theory.errors:DerivationError",
+    "FeatureCase": "proofs_checks.collapse_cases:FeatureCase",
+    "GaussianCase": "proofs_checks.collapse_cases:GaussianCase",
     "Law": "theory.conservation.model:Law",
     "LemmataError": "theory.errors:LemmataError",
     "LinearCase": "proofs_checks.linear_case:LinearCase",
     "Model": "theory.conservation.model:Model",
+    "ReluCase": "proofs_checks.relu_cases:ReluCase",
     "Rigor": "proofs_checks.verdict:Rigor",
     "Statement": "theory.statement:Statement",
     "Status": "proofs_checks.verdict:Status",
     "Verdict": "proofs_checks.verdict:Verdict",
     "all_statements": "proofs_checks.registry:all_statements",
+    "arrangement": "proofs_checks.arrangement:arrangement",
     "audit_file": "proofs_checks.audit:audit_file",
     "builders": "theory.conservation.builders",
     "cases": "proofs_checks.cases",
     "check": "proofs_checks.api:check",
     "check_laws": "proofs_checks.law_drift:check_laws",
+    "collapse_feasibility": "proofs_checks.feasibility:collapse_feasibility",
     "constants": "proofs_checks.api:constants",
+    "convex_relu": "proofs_checks.relu_training:convex_relu",
+    "cover_wendel_probability": "proofs_checks.feasibility_law:cover_wendel_probability",
     "descent_check": "proofs_checks.law_drift:descent_check",
     "descent_drift": "theory.conservation.descent:descent_drift",
     "from_sympy": "theory.conservation.symbolic:from_sympy",
+    "horn_instance": "proofs_checks.features_examples:horn_instance",
     "law_from_sympy": "theory.conservation.symbolic:law_from_sympy",
     "law_to_sympy": "theory.conservation.symbolic:law_to_sympy",
     "laws": "proofs_checks.laws:laws",
     "load_csv": "proofs_checks.data:load_csv",
+    "margin": "proofs_checks.margins:margin",
     "model_of": "proofs_checks.laws:model_of",
+    "neural_collapse_metrics": "numerics.collapse_metrics:neural_collapse_metrics",
     "obstruction": "proofs_checks.obstruction",
+    "phase_diagram": "numerics.collapse_phase:phase_diagram",
     "profile": "proofs_checks.api:profile",
     "reachable_set": "theory.conservation.reachable:reachable_set",
+    "regularisation_path": "proofs_checks.relu_path:regularisation_path",
     "replay": "proofs_checks.api:replay",
     "sharpen": "proofs_checks.api:sharpen",
     "shipped": "proofs_checks.data:shipped",
     "statement": "proofs_checks.registry:statement",
+    "ufm": "proofs_checks.features:ufm",
+    "upfm": "proofs_checks.features:upfm",
     "verify": "proofs_checks.api:verify",
 }
 

@@ -15,7 +15,13 @@ from theory.errors import LemmataError
 from theory.statement import Statement
 from theory.user_file import load
 
-TOPICS = ("theory.early_alignment", "theory.linear_networks")
+TOPICS = (
+    "theory.early_alignment",
+    "theory.linear_networks",
+    "theory.convex_relu",
+    "theory.collapse",
+    "theory.margins",
+)
 GROUP = "lemmata.statements"
 
 _origins: dict[str, str] = {}  # id -> FILE.py::NAME, for statements that came from a file

@@ -40,7 +40,20 @@ class StaticModel:
         return found
 
 
-MODELS: dict[str, StaticModel] = {}
+_CASES = "proofs_checks.collapse_cases"
+MODELS: dict[str, StaticModel] = {
+    "ufm": StaticModel(f"{_CASES}:FeatureCase", "lemmata-feature-case/1", f"{_CASES}:ufm", 40),
+    "upfm": StaticModel(f"{_CASES}:FeatureCase", "lemmata-feature-case/1", f"{_CASES}:upfm", 40),
+    "gaussian-points": StaticModel(
+        f"{_CASES}:GaussianCase", "lemmata-gaussian-case/1", f"{_CASES}:gaussian", 6
+    ),
+    "convex-relu": StaticModel(
+        "proofs_checks.relu_cases:ReluCase",
+        "lemmata-relu-case/1",
+        "proofs_checks.relu_cases:relu",
+        16,
+    ),
+}
 
 
 def read_case(data: Any) -> AnyCase:
