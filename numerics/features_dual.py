@@ -39,14 +39,25 @@ def scaled_dual(problem: FeatureProblem, gamma: Array, B: Array) -> Dual:
     Args:
         gamma: (K, J), near a subgradient of the loss. B: (J, J) >= 0, in normalised units, for "upfm".
     """
-    if problem.bias:  # Σ n_j γ_j = 0
-        gamma = gamma - (gamma @ problem.counts / problem.N)[:, None]
+    gamma = centred(problem, gamma)
     G = gamma * problem.roots
     B = np.maximum((B + B.T) / 2, 0.0)
     norm = float(np.linalg.eigvalsh(G.T @ G + B)[-1])
     most = problem.L / np.sqrt(norm) * (1.0 - MARGIN) if norm > 0 else np.inf
     theta = min(1.0, most)
     return Dual(theta * gamma, theta**2 * B, dual_value(problem, theta * gamma))
+
+
+def centred(problem: FeatureProblem, gamma: Array) -> Array:
+    """Γ with Σ n_j γ_j = 0 where there is a free bias."""
+    if not problem.bias:
+        return gamma
+    return gamma - (gamma @ problem.counts / problem.N)[:, None]
+
+
+def zero_dual(problem: FeatureProblem) -> Dual:
+    """Γ = 0: feasible always, with the bound 0."""
+    return Dual(np.zeros((problem.K, problem.J)), np.zeros((problem.J, problem.J)), 0.0)
 
 
 def dual_value(problem: FeatureProblem, gamma: Array) -> float:
@@ -84,12 +95,12 @@ def best_dual(
     gammas = [g for network in networks for g in _gammas(problem, network)]
     if solution is not None:
         gammas.append(problem.slopes(outputs_of(problem, solution)))
-    duals = (
+    duals = [
         scaled_dual(problem, gamma, B)
         for gamma in gammas
         for B in (simple_slack(problem, gamma), *multipliers)
-    )
-    return max(duals, key=lambda dual: dual.bound)
+    ]
+    return max([zero_dual(problem), *duals], key=lambda dual: dual.bound)
 
 
 def outputs_of(problem: FeatureProblem, solution: LiftSolution) -> Array:
@@ -123,6 +134,7 @@ def refined_dual(problem: FeatureProblem, gamma: Array) -> Dual:
 
     if problem.model == "ufm":
         return scaled_dual(problem, gamma, np.zeros((problem.J, problem.J)))
+    gamma = centred(problem, gamma)
     G = gamma * problem.roots / problem.L
     B = cp.Variable((problem.J, problem.J), symmetric=True)
     minimise(cp.lambda_max(G.T @ G + B), [B >= 0])
@@ -136,8 +148,7 @@ def copositive_dual(problem: FeatureProblem, network: Network) -> Dual:
     which is for others to decide.
     """
     gamma = problem.slopes(problem.outputs(network.W, network.H, network.b))
-    if problem.bias:
-        gamma = gamma - (gamma @ problem.counts / problem.N)[:, None]
+    gamma = centred(problem, gamma)
     rate, _ = steepest(problem, gamma)
     gamma = min(1.0, problem.L / rate * (1 - MARGIN) if rate > 0 else 1.0) * gamma
     return Dual(gamma, np.zeros((problem.J, problem.J)), dual_value(problem, gamma))

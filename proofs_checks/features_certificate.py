@@ -113,10 +113,15 @@ def optimum_certificate(
         copositive: leave the matrix of the dual to the kernel's exact test (model "upfm", at most 10 columns).
     """
     W, H, b = network_units(instance, problem, scale, network)
+    shift, value = _texts([b])[0], scale**2 * network.value
+    if instance.loss == "mse" and not H.any():
+        # the value may be zero, which rounding would hide
+        exact_b, exact_value = _without_features(instance)
+        shift, value = exact_texts([exact_b])[0], float(exact_value)
     reason = ""
     for pad, shrink in STEPS:
         shrunk, bound = _shrunk(problem, dual, shrink)
-        lower, upper = _down(scale**2 * bound, pad), _up(scale**2 * network.value, pad)
+        lower, upper = _down(scale**2 * bound, pad), _up(value, pad)
         gammas = _exact_dual(instance, scale, shrunk)
         certificate = Certificate(
             OPTIMUM,
@@ -130,7 +135,7 @@ def optimum_certificate(
             {
                 "W": _texts(W),
                 "H": _texts(H.T),
-                "b": _texts([b])[0] if instance.bias else [],
+                "b": shift if instance.bias else [],
                 "dual": exact_texts(gammas),
                 "B": []
                 if copositive or instance.model == "ufm"
@@ -193,6 +198,20 @@ def gap_certificate(
             return Audited(certificate, relaxation, network), ""
         reason = result.reason
     return None, reason
+
+
+def _without_features(instance: ExactInstance) -> tuple[list[Fraction], Fraction]:
+    """The best bias (0 without bias) and the exact value where W and H are zero, for "mse"."""
+    counts, N = instance.counts, sum(instance.counts)
+    rows: Sequence[Sequence[Fraction]] = instance.targets or [
+        [Fraction(int(i == j)) for j in range(len(counts))] for i in range(len(counts))
+    ]
+    b, value = [], Fraction(0)
+    for row in rows:
+        mean = sum((n * y for n, y in zip(counts, row, strict=True)), Fraction(0)) / N
+        b.append(mean if instance.bias else Fraction(0))
+        value += sum((n * (y - b[-1]) ** 2 for n, y in zip(counts, row, strict=True)), Fraction(0))
+    return b, value / (2 * N)
 
 
 def _shrunk(problem: FeatureProblem, dual: Dual, shrink: float) -> tuple[Dual, float]:

@@ -24,6 +24,7 @@ from proofs_checks.features_closed import ClosedForm
 ROUNDS, MOST_WIDTH = 24, 4  # of growing or starting anew; width next to J
 REFINED = 40  # order up to which the best B is worth a program
 COPOSITIVE = 10  # order up to which the audit kernel decides copositivity
+NOTHING = 1e-30  # a value next to targets of size 1 that is rounding alone
 SAFETY = 0.25  # the share of the gap asked for that the search aims at
 
 
@@ -61,7 +62,7 @@ def search(
     dual = best_dual(problem, networks, solution)
     aim = SAFETY * gap
     for step in _efforts(problem, networks, solution):
-        if best.value - dual.bound <= aim * best.value:
+        if best.value - dual.bound <= max(aim * best.value, NOTHING):
             break
         if isinstance(step, Dual):
             dual = max(dual, step, key=_bound)

@@ -19,6 +19,7 @@ from flint import arb, fmpq, fmpq_mat
 from proofs_checks.audit.core import Clock, Rejected
 
 MAX_ORDER = 10  # 2^10 - 1 principal submatrices
+MAX_BITS = 1 << 14  # of an entry: the clock does not stop an elimination in exact numbers
 Rows = list[list[fmpq]]
 
 
@@ -59,6 +60,8 @@ def check_copositive(rows: Rows, what: str, clock: Clock) -> None:
     order = len(rows)
     if order > MAX_ORDER:
         raise Rejected(f"{what}: copositivity is decided up to order {MAX_ORDER}, not {order}")
+    if any(x.height_bits() > MAX_BITS for row in rows for x in row):
+        raise Rejected(f"{what}: its entries are too long to decide copositivity")
     for mask in range(1, 1 << order):
         clock.tick()
         chosen = [i for i in range(order) if mask >> i & 1]
