@@ -87,7 +87,12 @@ def pricing_bound(
             length = float(np.linalg.norm(g))
             if length > best:
                 best, at = length, g / length
-    return math.ldexp(best, problem.unit), at
+    try:
+        return math.ldexp(best, problem.unit), at
+    except OverflowError:
+        raise LemmataError(
+            "the bound exceeds the range of floats: divide nu or X by a power of two"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -111,11 +116,13 @@ class _Problem:
         for a in mirrors:
             if len(a) != len(X[0]) or not any(a) or any(type(x) is not int for x in a):
                 raise LemmataError(f"reflection {a}: give {len(X[0])} ints, not all zero")
-        exponents = [max(map(_exponent, row)) for row in X]
+        exponents = [max(_exponent(x) for x in row if x) if any(row) else 0 for row in X]
         floats = [[_float(x, e) for x in row] for row, e in zip(X, exponents, strict=True)]
-        sizes = [_exponent(v) + e for v, e in zip(nu, exponents, strict=True)]
-        unit = max(sizes)
-        weights = [_float(v, unit - e) for v, e in zip(nu, exponents, strict=True)]
+        # a zero point weighs nothing
+        heavy = [bool(v and any(row)) for v, row in zip(nu, X, strict=True)]
+        terms = list(zip(nu, exponents, heavy, strict=True))
+        unit = max((_exponent(v) + e for v, e, some in terms if some), default=0)
+        weights = [_float(v, unit - e) if some else 0.0 for v, e, some in terms]
         return cls(X, nu, mirrors, np.array(floats), exponents, np.array(weights), unit)
 
     def inside(self) -> tuple[int, ...]:
@@ -131,8 +138,8 @@ class _Problem:
 
 
 def _exponent(value: Fraction) -> int:
-    """|value| < 2^exponent, and nearly so; far down for zero."""
-    return value.numerator.bit_length() - value.denominator.bit_length() + 1 if value else -(10**6)
+    """|value| < 2^exponent, and nearly so, for a value that is not zero."""
+    return value.numerator.bit_length() - value.denominator.bit_length() + 1
 
 
 def _float(value: Fraction, exponent: int) -> float:

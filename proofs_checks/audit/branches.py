@@ -22,6 +22,7 @@ from flint import fmpq, fmpz_mat
 from proofs_checks.audit.core import Clock, Rejected
 
 Vector = list[fmpq]
+MAX_COLUMNS = 64  # one linear system of exact numbers must not outlast the clock
 
 
 def integer_row(row: Vector) -> list[int]:
@@ -52,6 +53,8 @@ def walk(
 
     ``allowed``: the non-zero rows that the tree may name; ``given``: rows with signs from the start.
     """
+    if rows and len(rows[0]) > MAX_COLUMNS:
+        raise Rejected(f"{what}: more than {MAX_COLUMNS} columns")
     signs = dict(given)
     trail: list[int] = []  # the rows that got signs, in order
     splits: list[tuple[int, int]] = []  # open: (length of the trail there, row)
