@@ -90,11 +90,9 @@ def bounds_f1(
         upper, witness = _certified(game, q, Fraction(played.priced))
         if witness is not None:
             return Bounds(best[0], upper, q, "network", best[1], witness)
-        reason = (
-            f"the sign tree does not prove the upper bound {played.priced:.9g} that the weights have in floating "
-            "point; scale the points alike"
-        )
-    return _trivial(game, best, certify, reason)
+        reason = f"the sign tree does not prove the upper bound {played.priced:.9g}; scale the points alike"
+    upper, q, witness = _unsolved(game, played.q, certify)
+    return Bounds(best[0], upper, q, "network", best[1], witness, reason)
 
 
 @dataclass(frozen=True)
@@ -130,6 +128,11 @@ def _play(game: Game, gap: float) -> _Played:
         lively = np.vstack([starts, *(p.direction[None] for p in known)])
         found = [*known, *peaks(X, y, q, starts=lively, known=patterns)]
         found.sort(key=lambda p: -p.value)
+        if not found:
+            weights = game.weights(q)
+            return _Played(
+                weights, neurons, reason="the weighted features cancel in floating point"
+            )
         neurons = [(p.sign, p.direction) for p in found if p.value > 0.5 * found[0].value]
         neurons += multipliers
         new = [p for p in found if p.value > value * (1 + slack) and p.pattern not in patterns]
@@ -168,25 +171,38 @@ def _certified(game: Game, q: Row, value: Fraction) -> tuple[Fraction, Any]:
     """A bound a little above the price of the weights and its witness for the audit kernel, or None."""
     from proofs_checks.sign_tree import bound_witness
 
+    # what rounding may have added to the price of weights whose features cancel
+    noise = Fraction(1, 10**14) * max(abs(t) for x in game.points for t in x)
     for slack in SLACKS:
         radius = Fraction(float(value * (1 + slack)))
         witness = bound_witness(*game.weighted(q), radius, reflections=game.reflections)
         if witness is not None:
             return radius, witness
-    return value, None
+    radius = Fraction(float(value + noise))
+    return radius, bound_witness(*game.weighted(q), radius, reflections=game.reflections)
 
 
-def _trivial(game: Game, best: tuple[Fraction, list[Any]], certify: bool, reason: str) -> Bounds:
-    """The upper bound ‖x_i‖ of the smallest point, where nothing better is proved."""
-    from proofs_checks.sign_tree import bound_witness
-
+def _unsolved(game: Game, q: Row, certify: bool) -> tuple[Fraction, Row, Any]:
+    """The upper bound that q gives, where it can be proved; else ‖x_i‖ of the smallest point."""
+    try:
+        priced = Fraction(_priced(game, q)[0])
+        upper, witness = _certified(game, q, priced) if certify else (priced, None)
+    except (LemmataError, NumericsError):
+        upper, witness = Fraction(0), None
     squares = [sum((t * t for t in x), Fraction(0)) for x in game.points]
     least = squares.index(min(squares))
-    q = tuple(Fraction(int(i == least)) for i in range(len(squares)))
+    if witness is not None and upper**2 <= squares[least]:
+        return upper, q, witness
+    alone = tuple(Fraction(int(i == least)) for i in range(len(squares)))
     with ctx.workprec(BITS):
         upper = above(arb(_exact(squares[least])).sqrt())
-    witness = bound_witness(*game.weighted(q), upper) if certify else None
-    return Bounds(best[0], upper, q, "network", best[1], witness, reason)
+    return upper, alone, _certified_alone(game, alone, upper) if certify else None
+
+
+def _certified_alone(game: Game, q: Row, radius: Fraction) -> Any:
+    from proofs_checks.sign_tree import bound_witness
+
+    return bound_witness(*game.weighted(q), radius)
 
 
 # -- the network ----------------------------------------------------------------------------------------------------

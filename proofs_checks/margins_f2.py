@@ -9,10 +9,10 @@ from typing import Any
 from flint import arb, arb_mat, ctx, fmpq
 
 from proofs_checks.exact_data import Matrix, Row
-from proofs_checks.margins_numbers import Bounds, above, below, simplex_point
+from proofs_checks.margins_numbers import WEIGHT_BITS, Bounds, above, below, simplex_point
 
 BITS = 256
-MOST_ENTRIES = 4_000_000  # of the kernel matrix; more of them take minutes
+MOST_CHANGES = 200  # of the support, which is nearly right at the start
 
 
 def bounds_f2(points: Matrix, labels: Sequence[int]) -> Bounds:
@@ -25,51 +25,105 @@ def bounds_f2(points: Matrix, labels: Sequence[int]) -> Bounds:
     y = np.array(labels, dtype=float)
     approximate = smallest_mean(feature_kernel(X) * np.outer(y, y))
     with ctx.workprec(BITS):
-        q = _polished(points, labels, simplex_point(approximate))
-        nu = [a * s for a, s in zip(q, labels, strict=True)]
-        used = [i for i, a in enumerate(nu) if a]
-        outputs = [
-            sum((_ball(nu[j]) * kernel(points[i], points[j]) for j in used), arb(0)) * labels[i]
-            for i in range(len(points))
-        ]
-        square = sum((_ball(q[i]) * outputs[i] for i in used), arb(0))
-        upper = above(square.sqrt() if square > 0 else abs(square).sqrt())
-        worst = min(outputs, key=lambda f: float(f.mid()))
-        lower = below(worst / square.sqrt()) if square > 0 else Fraction(0)
+        game = _Game(points, labels)
+        weights = _polished(game, approximate.tolist())
+        found = _bounds(game, simplex_point(weights))
+        if found.upper - found.lower > Fraction(1, 10**12) * found.upper:
+            found = _bounds(game, simplex_point(weights, BITS - WEIGHT_BITS))  # much cancels
+    return found
+
+
+def _bounds(game: _Game, q: Row) -> Bounds:
+    """q bounds the margin from above by the norm of its function, and this function has a margin."""
+    used = [i for i, a in enumerate(q) if a]
+    outputs = [game.output(i, used, [_ball(q[j]) for j in used]) for i in range(len(q))]
+    square = sum((_ball(q[i]) * outputs[i] for i in used), arb(0))
+    upper = above(square.max(arb(0)).sqrt())
+    lower = Fraction(0)
+    if square > 0:
+        norm = square.sqrt()
+        lower = min(below(f / norm) for f in outputs)
     return Bounds(lower, upper, q, "kernel", [] if lower == 0 else list(q), {})
 
 
-def kernel(x: Row, z: Row) -> arb:
-    """K(x, z), exact where the angle is 0 or π."""
-    product = _exact(sum((s * t for s, t in zip(x, z, strict=True)), Fraction(0)))
-    squares = _exact(sum((s * s for s in x), Fraction(0)) * sum((t * t for t in z), Fraction(0)))
-    if product * product == squares:
-        return arb(max(product, fmpq(0))) / 2
-    angle = (arb(product) / arb(squares).sqrt()).acos()
-    return arb(product) * (1 - angle / arb.pi()) / 2
+class _Game:
+    """The entries y_i K(x_i, x_j) y_j as balls, each computed once."""
+
+    def __init__(self, points: Matrix, labels: Sequence[int]) -> None:
+        self.points = [[_exact(t) for t in x] for x in points]
+        self.squares = [sum((t * t for t in x), fmpq(0)) for x in self.points]
+        self.labels, self.known = labels, dict[tuple[int, int], arb]()
+
+    def entry(self, i: int, j: int) -> arb:
+        """y_i K(x_i, x_j) y_j, exact where the angle is 0 or π."""
+        key = (min(i, j), max(i, j))
+        if key not in self.known:
+            product = sum(
+                (s * t for s, t in zip(self.points[i], self.points[j], strict=True)), fmpq(0)
+            )
+            squares = self.squares[i] * self.squares[j]
+            if product * product == squares:
+                value = arb(max(product, fmpq(0))) / 2
+            else:
+                angle = (arb(product) / arb(squares).sqrt()).acos()
+                value = arb(product) * (1 - angle / arb.pi()) / 2
+            self.known[key] = value * (self.labels[i] * self.labels[j])
+        return self.known[key]
+
+    def output(self, i: int, used: Sequence[int], z: Sequence[arb]) -> arb:
+        """Σ_j of the entries (i, j) times z_j."""
+        return sum((self.entry(i, j) * t for j, t in zip(used, z, strict=True)), arb(0))
+
+    def equal_margins(self, used: Sequence[int]) -> list[arb] | None:
+        """z for which the outputs at the points used are 1; None where they do not determine it."""
+        size = len(used)
+        entries = [self.entry(i, j) for i in used for j in used]
+        try:
+            z = arb_mat(size, size, entries).solve(arb_mat(size, 1, [arb(1)] * size))
+        except ZeroDivisionError:
+            return None
+        return [z[k, 0].mid() for k in range(size)]
 
 
-def _polished(points: Matrix, labels: Sequence[int], q: Row) -> Row:
-    """The weights on the support of q for which all its margins are equal; q itself where that has no such solution."""
-    used = [i for i, a in enumerate(q) if a > Fraction(1, 10**10)]
-    size = len(used)
-    entries = [kernel(points[i], points[j]) * (labels[i] * labels[j]) for i in used for j in used]
-    try:
-        z = arb_mat(size, size, entries).solve(arb_mat(size, 1, [arb(1)] * size))
-    except ZeroDivisionError:
-        return q
-    middles = [Fraction(*_ratio(z[k, 0])) for k in range(size)]
-    if min(middles) <= 0:
-        return q
-    out = [Fraction(0)] * len(q)
-    for i, a in zip(used, simplex_point(middles), strict=True):
-        out[i] = a
-    return tuple(out)
+def _polished(game: _Game, approximate: Sequence[float]) -> Sequence[Any]:
+    """Non-negative z with all outputs at least 1, equal to 1 where z > 0: the active set method of Lawson and Hanson.
+
+    z is the optimal q up to its scale. The start is the approximate support; without progress from there, approximate
+    weights are returned.
+    """
+    n = len(approximate)
+    top = max(approximate)
+    used = [i for i in range(n) if approximate[i] > 1e-10 * top]
+    z: dict[int, arb] = {}
+    for _ in range(MOST_CHANGES):
+        solved = game.equal_margins(used)
+        if solved is None:
+            return approximate
+        aimed = dict(zip(used, solved, strict=True))
+        if z and not all(t > 0 for t in solved):
+            # from z towards the aim until an entry vanishes, which then leaves
+            ratios = {i: z[i] / (z[i] - t) for i, t in aimed.items() if not t > 0}
+            leaving = min(ratios, key=lambda i: float(ratios[i].mid()))
+            step = ratios[leaving].mid()
+            z = {i: (z[i] + step * (t - z[i])).mid() for i, t in aimed.items() if i != leaving}
+            used = list(z)
+            continue
+        if not all(t > 0 for t in solved):  # at the start there is no z to come from
+            used = [i for i, t in aimed.items() if t > 0]
+            continue
+        z = aimed
+        lacking = {i: 1 - game.output(i, used, solved) for i in range(n) if i not in z}
+        worst = max(lacking, key=lambda i: float(lacking[i].mid()), default=None)
+        if worst is None or not lacking[worst] > arb(2) ** -(BITS // 4):
+            return [Fraction(*_ratio(z[i])) if i in z else 0 for i in range(n)]
+        z[worst] = arb(0)
+        used = list(z)
+    return approximate
 
 
-def _ratio(ball: arb) -> tuple[int, int]:
-    middle = ball.mid().fmpq()
-    return int(middle.p), int(middle.q)
+def _ratio(middle: arb) -> tuple[int, int]:
+    exact = middle.fmpq()
+    return int(exact.p), int(exact.q)
 
 
 def _exact(value: Fraction) -> Any:

@@ -13,7 +13,7 @@ from flint import arb
 from proofs_checks.exact_data import Row
 from theory.errors import LemmataError
 
-_WEIGHT_BITS = 64
+WEIGHT_BITS = 64
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Bounds:
         )
 
 
-def simplex_point(weights: Iterable[Any]) -> Row:
-    """Non-negative numbers as exact weights with sum 1; equal numbers give equal weights.
+def simplex_point(weights: Iterable[Any], bits: int = WEIGHT_BITS) -> Row:
+    """Non-negative numbers as exact weights with sum 1, rounded to bits; equal numbers give equal weights.
 
     Raises:
         LemmataError: no number is positive.
@@ -59,7 +59,7 @@ def simplex_point(weights: Iterable[Any]) -> Row:
     total = sum(values)
     if not total > 0:
         raise LemmataError("weights on the points must not all be zero; give a positive one")
-    counts = [round(v / total * 2**_WEIGHT_BITS) for v in values]
+    counts = [round(v / total * 2**bits) for v in values]
     return tuple(Fraction(c, sum(counts)) for c in counts)
 
 

@@ -244,7 +244,8 @@ def xor_f1() -> Derivation:
 
 # -- perceptron -------------------------------------------------------------------------------------------------------
 m, mistakes = index("m"), size("mistakes")
-gamma, R = sympy.symbols("gamma R", positive=True)
+gamma_sq, R_sq = sympy.symbols("gamma_sq R_sq", positive=True)
+gamma = sympy.sqrt(gamma_sq)
 w, w_after, x, u, w_end = (
     Vec("w", m),
     Vec("w+", m),
@@ -263,7 +264,7 @@ def perceptron_mistakes() -> Derivation:
         "update": eq(w_after, w + y * x),
         "label": eq(y**2, 1),
         "mistake": le(y * Inner(w, x), 0),
-        "radius": le(Norm(x) ** 2, R**2),
+        "radius": le(Norm(x) ** 2, R_sq),
         "margin": le(gamma, y * Inner(u, x)),
         "unit vector": eq(Norm(u), 1),
         "sum of the updates": eq(w_end, sympy.Sum(y * x, over)),
@@ -288,18 +289,18 @@ def perceptron_mistakes() -> Derivation:
         ),
         Step(
             "its growth",
-            le(Norm(w_after) ** 2 - Norm(w) ** 2, R**2),
+            le(Norm(w_after) ** 2 - Norm(w) ** 2, R_sq),
             combine((1, "one update"), (Norm(x) ** 2, "label"), (2, "mistake"), (1, "radius")),
             "the cross term is not positive at a mistake",
         ),
         Step(
             "growth",
-            le(sympy.Sum(Norm(w_after) ** 2 - Norm(w) ** 2, over), mistakes * R**2),
+            le(sympy.Sum(Norm(w_after) ** 2 - Norm(w) ** 2, over), mistakes * R_sq),
             SumBound("its growth", m),
         ),
         Step(
             "square of the norm",
-            le(Norm(w_end) ** 2, mistakes * R**2),
+            le(Norm(w_end) ** 2, mistakes * R_sq),
             combine((1, "growth"), (1, "telescoped")),
         ),
         Step(
@@ -325,12 +326,12 @@ def perceptron_mistakes() -> Derivation:
         ),
         Step(
             "squares",
-            le(mistakes**2 * gamma**2, Norm(w_end) ** 2),
+            le(mistakes**2 * gamma_sq, Norm(w_end) ** 2),
             combine((Norm(w_end) + mistakes * gamma, "norm")),
         ),
         Step(
             "mistakes",
-            le(mistakes * gamma**2, R**2),
+            le(mistakes * gamma_sq, R_sq),
             combine((1 / mistakes, "squares"), (1 / mistakes, "square of the norm")),
             "divide by the number of mistakes",
         ),

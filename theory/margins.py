@@ -1,14 +1,14 @@
 """Margins of two-layer ReLU networks on parities, and two classical facts about linear updates.
 
 Parities. The points are x = s/√d for all s ∈ {±1}^d, their labels y = s_1 ⋯ s_k; with a bias, x = (s, 1)/√(d + 1). In
-dimension D = d or d + 1 the labels are then the product of K coordinates, K = k or, for odd k, k + 1, the bias being
-one of them. gamma_1 is the largest min_i y_i f(x_i) over f(x) = ∫ (<u, x>)_+ dν(u), signed measures ν of total
+dimension D = d or d + 1 the labels are then the product of K coordinates, K = k or, for odd k ≥ 3, k + 1, the bias being
+one of them; these are half of the points of K-parity in dimension D, with the same margin. gamma_1 is the largest min_i y_i f(x_i) over f(x) = ∫ (<u, x>)_+ dν(u), signed measures ν of total
 variation at most 1 on the unit sphere; gamma_2 the same over the unit ball of the space with the kernel
 κ(x, z) = <x, z> (π - angle(x, z)) / 2π, the features of the inner layer at the start.
 
 * gamma_1 = C(K-2, K/2-1) / (2^(K-1) √(K D)) for even K. For K = 2 that is 1/√(8 D): four ReLUs attain it and uniform
   weights on the points bound it, derived here for all D. For larger K it is stated, and confirmed by certified optima.
-* gamma_1 = 0 for odd K ≥ 3: on antipodal points ReLU networks are even functions up to linear ones.
+* gamma_1 = gamma_2 = 0 for odd K ≥ 3: on antipodal points ReLU networks are even functions up to linear ones.
 * gamma_2² = E_s[s_1 ⋯ s_K κ_1(mean of s)] with κ_1(t) = t (π - arccos t) / 2π, by symmetry of the weights.
 
 All dual statements rest on: gamma_1 is at most the maximum over unit u of |Σ_i q_i y_i (<u, x_i>)_+| for any weights q.
@@ -47,7 +47,7 @@ EVEN = Hypothesis(
     "even parity",
     equals(var("odd"), 0),
     "odd = K mod 2 = 0: the labels are the product of an even number of coordinates",
-    "choose an even k, or an odd k with a bias",
+    "choose an even k, or an odd k ≥ 3 with a bias",
 )
 ODD = Hypothesis(
     "odd parity of three or more",
@@ -55,9 +55,13 @@ ODD = Hypothesis(
     "K is odd, at least 3, and without bias",
     "choose an odd k ≥ 3 and no bias",
 )
-TWO = Hypothesis(
-    "two coordinates", equals(K, 2), "K = 2: the exclusive or", "choose k = 2, or k = 1 with a bias"
+SEPARABLE = Hypothesis(
+    "separable parity",
+    K * var("odd") <= 1,
+    "K is 1 or even: the margin is not 0",
+    "choose an even k, k = 1, or a bias",
 )
+TWO = Hypothesis("two coordinates", equals(K, 2), "K = 2: the exclusive or", "choose k = 2")
 
 
 def kappa_1(cosine: Quantity) -> Quantity:
@@ -94,13 +98,16 @@ PARITY_F1 = Statement(
     claim=f"{_CLAIMS}:ParityClaim",
 )
 
-PARITY_ODD_F1 = Statement(
-    id="margins/parity-odd-f1",
+PARITY_ODD = Statement(
+    id="margins/parity-odd",
     title="Networks without bias cannot separate odd parities of three or more coordinates",
     kind=Kind.INEQUALITY,
-    source=Source(PAPER_F1, "variation norm", "odd parities"),
+    source=Source(PAPER_F2, "margins of parities", "odd parities, without bias"),
     hypotheses=(ODD,),
-    parts=(Part("no margin", gamma_1 <= 0),),
+    parts=(
+        Part("networks of bounded variation", gamma_1 <= 0),
+        Part("initial features", gamma_2 <= 0),
+    ),
     setting=PARITY,
     claim=f"{_CLAIMS}:ParityClaim",
 )
@@ -110,7 +117,7 @@ PARITY_F2 = Statement(
     title="The squared margin of the initial features on a parity is the mean of label times kernel",
     kind=Kind.EQUALITY,
     source=Source(PAPER_F2, "margins of parities", "finite sum, uniform weights"),
-    hypotheses=(),
+    hypotheses=(SEPARABLE,),
     definitions=(
         Definition(
             "kappa_mean",
@@ -134,12 +141,15 @@ PERCEPTRON_MISTAKES = Statement(
     hypotheses=(
         Hypothesis(
             "separable",
-            number(0) < var("gamma"),
-            "γ = min y_i <u, x_i> > 0 for a unit vector u",
+            number(0) < var("worst"),
+            "worst = min y_i <u, x_i> > 0: the vector u separates the points",
             "give a vector u that separates the points",
         ),
     ),
-    parts=(Part("mistakes", var("mistakes") * var("gamma") ** 2 <= var("R") ** 2),),
+    parts=(
+        # γ² and R² rather than γ and R: they are rational where the points are
+        Part("mistakes", var("mistakes") * var("gamma_sq") <= var("R_sq")),
+    ),
     setting=PERCEPTRON,
     derivations={NONE: f"{_DERIVATIONS}:perceptron_mistakes"},
     claim=f"{_CLAIMS}:PerceptronClaim",
@@ -174,7 +184,7 @@ TELESCOPING = Statement(
 STATEMENTS: tuple[Statement, ...] = (
     XOR_F1,
     PARITY_F1,
-    PARITY_ODD_F1,
+    PARITY_ODD,
     PARITY_F2,
     PERCEPTRON_MISTAKES,
     TELESCOPING,
