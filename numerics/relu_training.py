@@ -125,7 +125,10 @@ def train(
     start: Trained | None = None,
     method: str = "auto",
 ) -> Trained:
-    """Minimise over all networks whose neurons lie in the closures of the given cells.
+    """Minimise over all networks; the optimum is global if the cells are complete.
+
+    With an incomplete list neurons are looked for in its cells (and now and then beside them), and
+    ``lower`` is no bound on the global optimum.
 
     Args:
         X, y: data (n, d) and targets (n,), finite.

@@ -96,7 +96,7 @@ def grow(
         except LemmataError:
             break
         new = (data.X_float @ direction > 0)[None]
-        if price <= beta * (1 + 1e-10) or (cells == new).all(axis=1).any():
+        if price <= beta * (1 + 1e-12) or (cells == new).all(axis=1).any():
             break
         cells = np.concatenate([cells, new])
         found = train(data.X_float, data.y_float, beta, cells, loss=data.loss, start=found)

@@ -34,8 +34,8 @@ def read_training_data(X: Any, y: Any, *, loss: str, bias: bool) -> TrainingData
     """Checked data; with ``bias`` a column of ones is appended.
 
     Raises:
-        LemmataError: not finite, mis-shaped, all rows zero, out of float64's range, an unknown loss, or labels other
-            than +-1 for the logistic loss.
+        LemmataError: not finite, mis-shaped, all rows zero or the same, out of float64's range, an unknown loss, or
+            labels other than +-1 for the logistic loss.
     """
     if loss not in ("squared", "logistic"):
         raise LemmataError(f"unknown loss {loss!r}: choose squared or logistic")
@@ -47,6 +47,10 @@ def read_training_data(X: Any, y: Any, *, loss: str, bias: bool) -> TrainingData
     if not any(any(row) for row in rows):
         raise LemmataError(
             "X is zero in every entry, so no network depends on its weights: give other data"
+        )
+    if len(rows) > 1 and all(row == rows[0] for row in rows):
+        raise LemmataError(
+            "all rows of X are the same, so the outputs are too: give data that vary"
         )
     if bias:
         rows = tuple((*row, Fraction(1)) for row in rows)
