@@ -29,6 +29,7 @@ Float = NDArray[np.float64]
 
 # Of unit vectors: what is below TINY may be rounding, what is above CLEAR cannot be.
 TINY, CLEAR = 1e-11, 1e-7
+LARGE = 1e6  # a sum of multipliers of unit vectors, beyond which rounding may decide
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,9 @@ def _judge(reduced: _Reduced, found: Float, r: Float, margin: float) -> tuple[bo
     if margin > CLEAR and (reduced.G.T @ r).max(initial=0.0) <= TINY * (1.0 + total):
         return True, ""
     support = found[found > 0]
-    if margin <= TINY * (1.0 + total) and len(support) == len(r):
+    if margin <= min(TINY * (1.0 + total), CLEAR) and len(support) == len(r):
+        if total > LARGE:
+            return None, "the multipliers are very large: close to the boundary"
         # as many independent columns as rows: a small change of the data changes lambda a little, and it stays > 0
         if support.min() > CLEAR * support.max():
             return False, ""

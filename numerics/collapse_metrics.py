@@ -30,8 +30,8 @@ EPS = float(np.finfo(np.float64).eps)
 class CollapseMetrics:
     """All are 0 at collapse to the simplex frame, except ``frame_*``, which are 0 at an orthogonal frame.
 
-    None stands for what does not exist: nc2_w, nc2_zhu, nc3, nc4 without W or with W = 0; angles to a mean that is zero;
-    and all but those of W alone where ``vacuous`` says why.
+    None stands for what does not exist: nc2_w, nc2_zhu, nc3, nc4 without W or with W = 0; angles to a mean that is
+    zero; and all but those of W alone where ``vacuous`` says why.
 
     Attributes:
         classes: the labels, in the order of the columns of W (sorted).
@@ -100,9 +100,8 @@ def neural_collapse_metrics(
             raise NumericsError(f"W must be (d, K) = {(len(features), K)}, not {weights.shape}")
     bias = _bias(b, K, weights)
 
-    scores = None if weights is None else weights.T @ features + bias[:, None]
     # A power of two: metrics do not depend on the scale, and squares neither overflow nor vanish.
-    features = _unit(features)
+    features, size = _unit(features)
     means = np.stack([features[:, index == k].mean(axis=1) for k in range(K)], axis=1)
     centre = (means if mean == "class" else features).mean(axis=1, keepdims=True)
     M = means - centre
@@ -124,15 +123,17 @@ def neural_collapse_metrics(
         if np.linalg.norm(means, axis=0).min() > rounding:
             found |= _frame(means, "frame", 0.0)
             found["frame_gram"] = _gram_distance(means, np.eye(K))
-    if weights is not None and scores is not None and weights.any():
-        unit = _unit(weights)
+    if weights is not None and weights.any():
+        unit, exponent = _unit(weights)
         found |= _frame(unit, "nc2_w", -1.0 / (K - 1))
         found["nc2_zhu"] = _gram_distance(unit, np.eye(K) - 1.0 / K)
         if not vacuous:
             found["nc3"] = float(
                 np.linalg.norm(unit / np.linalg.norm(unit) - M / np.linalg.norm(M)) ** 2
             )
-            found["nc4"] = _disagreement(scores, M, features - centre)
+            found["nc4"] = _disagreement(
+                _scores(unit.T @ features, size + exponent, bias), M, features - centre
+            )
     return CollapseMetrics(
         classes=classes, mean=mean, converted=converted, vacuous=vacuous, **found
     )
@@ -181,9 +182,18 @@ def _disagreement(scores: Float, M: Float, centred: Float) -> float:
     return float((scores.argmax(axis=0) != distances.argmin(axis=0)).mean())
 
 
-def _unit(A: Float) -> Float:
+def _scores(products: Float, exponent: int, b: Float) -> Float:
+    """products 2^exponent + b, up to a power of two."""
+    bias, other = _unit(b)
+    most = max(exponent, other)
+    return np.ldexp(products, exponent - most) + np.ldexp(bias, other - most)[:, None]
+
+
+def _unit(A: Float) -> tuple[Float, int]:
+    """A as B 2^e with the largest entry of B in [1/2, 1)."""
     peak = float(np.abs(A).max())
-    return np.ldexp(A, -int(np.frexp(peak)[1])) if peak else A
+    e = int(np.frexp(peak)[1]) if peak else -5000  # of zero, less than any exponent
+    return (np.ldexp(A, -e) if peak else A), e
 
 
 def _matrix(values: Any, name: str) -> tuple[Float, bool]:

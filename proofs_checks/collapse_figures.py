@@ -137,6 +137,8 @@ def draw_class_means(panels: Sequence[tuple[str, Any, Any]], path: Path) -> None
             reach = float(np.abs(H).max()) or 1.0
             ax.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
             ax.set_box_aspect((1, 1, 1))
+            ax.view_init(elev=24, azim=65)
+            ax.locator_params(nbins=5)
             ax.tick_params(labelsize=7)
             ax.set_title(title, fontsize=10)
             ax.legend(frameon=False, fontsize=8)
