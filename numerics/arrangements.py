@@ -138,10 +138,15 @@ def _count_within(planes: Sequence[IntRow], limit: int) -> int:
     n, dim = len(planes), len(planes[0]) if planes else 0
     # the fewest cells that n hyperplanes of rank d can have: d - 2 in general position to the lines of a plane
     fewest = 2 ** max(dim - 1, 0) * max(n - dim + 2, 2) if dim > 1 else 1
-    count = fewest if fewest > limit else count_cells(planes, limit)
+    exactly = dim <= 3 and n <= 1000  # to the end only where that costs next to nothing
+    if exactly:
+        count = count_cells(planes)
+    else:
+        count = fewest if fewest > limit else count_cells(planes, limit)
     if count > limit:
+        how_many = "exactly" if exactly else "at least"
         raise NumericsError(
-            f"more than {limit} activation patterns (at least {count}; at most {count_bound(n, dim)}, "
+            f"more than {limit} activation patterns ({how_many} {count}; at most {count_bound(n, dim)}, "
             f"Cover's bound for {n} distinct hyperplanes in dimension {dim}): take fewer rows or columns, "
             "raise the limit, or sample, which gives at most two patterns per sample and no complete list"
         )

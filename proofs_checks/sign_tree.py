@@ -7,6 +7,7 @@ where the sign of a row follows from the signs so far, the rows that force it ar
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.arrangements import enumerate_patterns
+from numerics.arrangements import Arrangement, enumerate_patterns
 from numerics.arrangements_exact import integer_rows
 from numerics.arrangements_leaves import Shortest, shortest
 from numerics.errors import NumericsError
@@ -147,6 +148,17 @@ def _float(value: Fraction, exponent: int) -> float:
     return float(value / Fraction(2) ** exponent) if value else 0.0
 
 
+@functools.lru_cache(
+    maxsize=8
+)  # a bound is first computed, then proved; a solver asks again and again
+def _cells(rows: Matrix, mirrors: tuple[tuple[int, ...], ...], limit: int) -> Arrangement:
+    """The cells of the rows, within the cone of the mirrors if there are any."""
+    try:
+        return enumerate_patterns(rows, cone=mirrors or None, limit=limit)
+    except NumericsError as error:
+        raise LemmataError(str(error)) from None
+
+
 @dataclass(frozen=True)
 class _Side:
     """One sign of nu: the cells of the rows with positive weight, and a first bound on each."""
@@ -170,12 +182,7 @@ class _Side:
         patterns = np.ones((1, 0), dtype=bool)
         directions = np.array([start], dtype=float) / math.hypot(*start)
         if names:
-            try:
-                cells = enumerate_patterns(
-                    [X[i] for i in names], cone=problem.mirrors or None, limit=limit
-                )
-            except NumericsError as error:
-                raise LemmataError(str(error)) from None
+            cells = _cells(tuple(X[i] for i in names), problem.mirrors, limit)
             patterns, directions = cells.patterns, cells.directions
         terms = weights[:, None] * problem.floats
         bases = patterns @ terms[names]

@@ -22,7 +22,7 @@ from flint import fmpq, fmpz_mat
 from proofs_checks.audit.core import Clock, Rejected
 
 Vector = list[fmpq]
-MAX_COLUMNS = 64  # one linear system of exact numbers must not outlast the clock
+MAX_COLUMNS, MAX_BITS = 64, 1 << 16  # one exact linear system must not outlast the clock
 
 
 def integer_row(row: Vector) -> list[int]:
@@ -53,8 +53,12 @@ def walk(
 
     ``allowed``: the non-zero rows that the tree may name; ``given``: rows with signs from the start.
     """
-    if rows and len(rows[0]) > MAX_COLUMNS:
-        raise Rejected(f"{what}: more than {MAX_COLUMNS} columns")
+    columns = max(map(len, rows), default=0)
+    bits = max((x.bit_length() for row in rows for x in row), default=0)
+    if columns > MAX_COLUMNS or columns * bits > MAX_BITS:
+        raise Rejected(
+            f"{what}: more than {MAX_COLUMNS} columns, or {MAX_BITS} bits in integers for a row"
+        )
     signs = dict(given)
     trail: list[int] = []  # the rows that got signs, in order
     splits: list[tuple[int, int]] = []  # open: (length of the trail there, row)

@@ -172,8 +172,10 @@ def test_too_many_patterns_are_refused_before_any_work() -> None:
     X = np.random.default_rng(0).standard_normal((442, 10))
     with pytest.raises(NumericsError, match=r"more than 200000 .*sample"):
         enumerate_patterns(X)
-    with pytest.raises(NumericsError, match="more than 50 "):
+    with pytest.raises(NumericsError, match=r"more than 50 .*exactly 872"):
         enumerate_patterns(X[:30, :3], limit=50)
+    with pytest.raises(NumericsError, match="inside the cone"):
+        enumerate_patterns(X[:30, :3], cone=[[1.0, 0.0, 0.0]], limit=50)
     # Cover's bound is above the limit, the exact count is not
     assert len(enumerate_patterns(np.repeat(X[:5, :3], 9, axis=0), limit=60).patterns) == 22
 
