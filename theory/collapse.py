@@ -48,6 +48,8 @@ from theory.collapse_setting import (
 from theory.quantity import Quantity, equals, minimum, sqrt, total, var
 from theory.statement import Definition, Kind, Part, Source, Statement
 
+DERIVATIONS = "theory.derivations_collapse"
+
 
 def _value(form: Quantity) -> tuple[Part, ...]:
     return (Part("value", equals(J, form), resolution=RESOLUTION),)
@@ -71,6 +73,7 @@ UFM_MSE_VALUE = Statement(
     definitions=(L_DEFINITION, _PER_DIRECTION),
     parts=_value(_SQUARES),
     setting=UFM_MSE,
+    derivations={"mse": f"{DERIVATIONS}:mse_value"},
     claim=f"{CLAIMS}:FeatureClaim",
 )
 
@@ -83,6 +86,7 @@ UPFM_MSE_VALUE = Statement(
     definitions=(L_DEFINITION, _PER_DIRECTION),
     parts=_value(_SQUARES),
     setting=UPFM_MSE,
+    derivations={"mse": f"{DERIVATIONS}:mse_value"},
     claim=f"{CLAIMS}:FeatureClaim",
 )
 
@@ -130,6 +134,7 @@ UFM_CE_VALUE = Statement(
     definitions=(L_DEFINITION, PER_CLASS, T_DEFINITION),
     parts=_value(entropy(t)),
     setting=UFM_CE,
+    derivations={"ce": f"{DERIVATIONS}_ce:ufm_value"},
     claim=f"{CLAIMS}:FeatureClaim",
 )
 
@@ -142,6 +147,7 @@ UPFM_CE_VALUE = Statement(
     definitions=(L_DEFINITION, TAU_DEFINITION),
     parts=_value(total(n / N * entropy(tau), "j")),
     setting=UPFM_CE,
+    derivations={"ce": f"{DERIVATIONS}_frames:upfm_value"},
     claim=f"{CLAIMS}:FeatureClaim",
 )
 

@@ -1,6 +1,6 @@
 """Classes, points and networks of unconstrained features, as the derivations of collapse use them.
 
-Classes j and r = 1…K, points i and l = 1…N with one-hot targets Y_ji, classifier w_j, features h_i; all sizes are
+Classes j and r = 1…K, points i and k = 1…N with one-hot targets Y_ji, classifier w_j, features h_i; all sizes are
 symbols. The network (w, h) attains the optimum J (with an infimum that is not attained, take a sequence of networks:
 every relation holds for each of them). Nothing moves.
 """
@@ -19,10 +19,10 @@ from theory.derivation import Step
 from theory.justifications import Assume, SumBound, combine
 from theory.symbols import Atom, Inner, Norm, Rel, Vec, eq, index, le, lt, size
 
-j, r, i, l = index("j"), index("r"), index("i"), index("l")
+j, r, i, k = index("j"), index("r"), index("i"), index("k")
 K, N = size("K"), size("N")
 CLASSES, ALL_CLASSES = (j, 1, K), (r, 1, K)
-POINTS, ALL_POINTS = (i, 1, N), (l, 1, N)
+POINTS, ALL_POINTS = (i, 1, N), (k, 1, N)
 
 w, h = Vec("w", j), Vec("h", i)
 z = Inner(w, h)
@@ -38,7 +38,7 @@ def Y(of: Expr = j, at: Expr = i) -> Atom:
 
 def in_class(of: Expr = j) -> Expr:
     """The sum of the features of a class."""
-    return Sum(Y(of, l) * Vec("h", l), ALL_POINTS)
+    return Sum(Y(of, k) * Vec("h", k), ALL_POINTS)
 
 
 SUM_OF_CLASS = in_class()
@@ -67,7 +67,7 @@ def unconstrained_features() -> Setting:
     return Setting(
         name="unconstrained features",
         time=Symbol("t", nonnegative=True),
-        indices={j: K, r: K, i: N, l: N},
+        indices={j: K, r: K, i: N, k: N},
         domains={"Y": (0, 1)},
     )
 
@@ -98,10 +98,10 @@ def assumed(hypotheses: dict[str, Rel], words: dict[str, str]) -> list[Step]:
     ]
 
 
-def spread_steps() -> list[Step]:
+def spread_steps(n: Expr = n) -> list[Step]:
     """‖Σ h_i‖²/n_j <= Σ ‖h_i‖², sums over a class: the features of a class are spread least where they agree.
 
-    Sums over a class are written with Y², which is non-negative on its face.
+    Sums over a class are written with Y², which is non-negative on its face. The argument is the size of a class.
     """
     mean = SUM_OF_CLASS / n
     cross = 2 * Inner(h, mean) - Norm(mean) ** 2

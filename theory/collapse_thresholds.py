@@ -149,7 +149,7 @@ MINORITY = Statement(
 gamma_sq, gamma, gamma_i = var("gamma_sq", "j"), var("gamma", "j"), var("gamma_", "i")
 one, e, e_i, n_i = var("one", "k"), var("e", "jk"), var("e_", "ik"), var("n_", "i")
 Gamma, Gamma_i = var("Gamma", "jk"), var("Gamma_", "ik")
-B, same = var("B", "ji"), var("same", "ji")
+B, R, same = var("B", "ji"), var("R", "ji"), var("same", "ji")
 
 
 def _gamma_sq(sizes: Quantity) -> Quantity:
@@ -170,26 +170,22 @@ UPFM_CE_DUAL = Statement(
         Definition("Gamma_", gamma_i * (one / K - e_i)),
         Definition("same", inner(e, e_i), "1 for j = i, else 0"),
         Definition("B", gamma * gamma_i / K * (1 - same), "≥ 0, and 0 within a class"),
+        Definition(
+            "R",
+            inner(Gamma, Gamma_i) + B - same * (gamma_sq * (K - 1) / K),
+            "what ΓᵀΓ + B has besides the diagonal",
+        ),
     ),
     parts=(
         Part(
             "identity",
-            equals(
-                number(1)
-                + N**2
-                * amax(
-                    amax(
-                        absolute(inner(Gamma, Gamma_i) + B - same * (gamma_sq * (K - 1) / K)), "i"
-                    ),
-                    "j",
-                ),
-                1,
-            ),
+            equals(number(1) + N**2 * amax(amax(absolute(R), "i"), "j"), 1),
             resolution=EXACT,
         ),
         Part("feasible", amax(n * gamma_sq * (K - 1) / K, "j") <= lambda_W * lambda_H),
     ),
     setting=UPFM_CE,
+    derivations={"ce": "theory.derivations_collapse_dual:upfm_dual"},
     claim=f"{CLAIMS}:DualClaim",
 )
 

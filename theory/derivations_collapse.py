@@ -14,8 +14,8 @@ from theory.collapse_derivation_setting import (
     CLASSES,
     DATA,
     DECAY,
-    POINTS,
     OF_CLASS,
+    POINTS,
     SUM_OF_CLASS,
     WORDS,
     Antisymmetry,
@@ -25,7 +25,6 @@ from theory.collapse_derivation_setting import (
     Y,
     all_features_steps,
     assumed,
-    h,
     i,
     j,
     lambda_H,
@@ -84,9 +83,7 @@ def mse_value() -> Derivation:
         Step(
             "from below",
             le(VALUE, J),
-            combine(
-                (1, "loss"), (1, "coupling"), (-1, "optimum"), (lambda_H / 2, "all features")
-            ),
+            combine((1, "loss"), (1, "coupling"), (-1, "optimum"), (lambda_H / 2, "all features")),
             "the gain <w_j, sum of class j> is paid by the decay",
         ),
         *_collapsed_steps(),
