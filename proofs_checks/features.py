@@ -38,6 +38,7 @@ from theory.errors import LemmataError
 
 MOST_FULL = 400  # order of the largest full lift
 SHAPE, SMALL = 1e-3, 1e-5  # tolerances: of cosines, norms and spreads; of features that are zero
+WEAK = 1e-2  # norm of features whose directions are not to be trusted
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +171,8 @@ def _solve(instance: ExactInstance, full: bool, gap: float) -> FeatureOptimum:
     found = search(problem, closed, "full" if full else None, gap)
     proof = _prove(instance, problem, scale, found, gap)
     alive, shown = _alive(found.best), found.best
-    if closed is not None and closed.alive not in (None, alive):
+    weak = float(np.sqrt((shown.H**2).sum())) < WEAK
+    if closed is not None and closed.alive is not None and (weak or alive != closed.alive):
         # so near a threshold that only the formula tells
         alive, shown = closed.alive, closed_network(problem, closed)
     geometry = _geometry(problem, shown, alive)

@@ -18,6 +18,7 @@ from numerics.features_descent import (
     zero_network,
 )
 from numerics.features_dual import Dual, best_dual, copositive_dual, outputs_of, refined_dual
+from numerics.features_newton import sharpened
 from numerics.features_programs import LiftSolution, SolverFailure, solve_program
 from proofs_checks.features_closed import ClosedForm
 
@@ -54,8 +55,8 @@ def search(
     try:
         solution = solve_program(problem, form)
         # Zero is where descent converges slowest, and where features are to be zero exactly.
-        best = min(networks[0], descend(problem, factored(problem, solution)), key=_value)
-        networks.append(best)
+        networks += (own := _descended(problem, factored(problem, solution)))
+        best = min(networks[0], *own, key=_value)
     except SolverFailure as error:
         remark = str(error)
     best = best or min(networks, key=_value)
@@ -67,10 +68,10 @@ def search(
         if isinstance(step, Dual):
             dual = max(dual, step, key=_bound)
             continue
-        networks.append(step)
+        networks += (found := _descended(problem, step))
         best = min(networks, key=_value)
-        dual = max(dual, best_dual(problem, [step], solution), key=_bound)
-        if best is step and problem.model == "upfm" and problem.J <= COPOSITIVE:
+        dual = max(dual, best_dual(problem, found, solution), key=_bound)
+        if best in found and problem.model == "upfm" and problem.J <= COPOSITIVE:
             free = copositive_dual(problem, best)
             if best.value - free.bound <= aim * best.value:
                 break  # optimal, as far as can be seen, although the lift says less
@@ -98,10 +99,16 @@ def _value(network: Network) -> float:
     return network.value
 
 
+def _descended(problem: FeatureProblem, start: Network) -> list[Network]:
+    """Where descent ends, and what Newton's method makes of it."""
+    end = descend(problem, start)
+    return [end, *sharpened(problem, end)]
+
+
 def _efforts(
     problem: FeatureProblem, networks: list[Network], solution: LiftSolution | None
 ) -> Iterator[Network | Dual]:
-    """What else may help, the cheap first."""
+    """What else may help, the cheap first: duals, and networks to start from."""
     if problem.J <= REFINED and problem.model == "upfm":
         try:
             if solution is not None:
@@ -117,4 +124,4 @@ def _efforts(
         start = grown(problem, best) if len(best.W) < MOST_WIDTH * problem.J else None
         if start is None:
             start = random_network(problem, rng, float(size * 2.0 ** (-k % 4)))
-        yield descend(problem, start)
+        yield start

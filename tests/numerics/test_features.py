@@ -29,6 +29,7 @@ from numerics.features_dual import (
     scaled_dual,
     simple_slack,
 )
+from numerics.features_newton import sharpened
 from numerics.features_programs import (
     LargeProgramWarning,
     SolverFailure,
@@ -121,6 +122,21 @@ def test_the_entropy_is_the_dual_value():
     value = dual_value(problem, (P - np.eye(2)) / 7)
     assert value == pytest.approx((2 * entropy + 5 * np.log(2)) / 7, rel=1e-14)
     assert dual_value(problem, np.array([[0.1, -0.1], [-0.1, 0.1]])) == -np.inf
+
+
+@pytest.mark.parametrize(("model", "loss", "bias"), CASES)
+def test_newton_goes_where_descent_stops(model, loss, bias):
+    problem = problem_of(model, loss, bias, counts=(30, 20, 7), L=1e-4)
+    end = descend(problem, factored(problem, solve_program(problem)))
+    sharp = sharpened(problem, end)
+    dual = best_dual(problem, [end, *sharp], None)
+    assert min(network.value for network in sharp) <= end.value * (1 + 1e-12)
+    assert 0 < end.value - dual.bound < 1e-11 * end.value
+
+
+def test_newton_leaves_large_networks_alone():
+    problem = problem_of(counts=(2,) * 30)
+    assert sharpened(problem, zero_network(problem)) == []
 
 
 def test_a_network_that_is_stuck_grows():

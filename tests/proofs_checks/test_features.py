@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -14,21 +13,10 @@ from hypothesis import strategies as st
 
 from numerics.features_programs import SolverFailure
 from proofs_checks import features_search
-from proofs_checks.audit import KINDS, copositive
-from proofs_checks.audit import features as audit_features
 from proofs_checks.features import FeatureOptimum, ufm, upfm
 from proofs_checks.features_closed import closed_form
 from proofs_checks.features_examples import horn_instance
 from theory.errors import LemmataError
-
-
-@pytest.fixture(autouse=True, scope="module")
-def kinds() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(KINDS, "convex optimum: unconstrained features", audit_features.check)
-        patch.setitem(KINDS, "relaxation gap", copositive.check)
-        yield
-
 
 MODELS = {"ufm": ufm, "upfm": upfm}
 CASES = [(m, loss, b) for m in MODELS for loss in ("ce", "mse") for b in (False, True)]

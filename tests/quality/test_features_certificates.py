@@ -6,7 +6,6 @@ import copy
 import json
 import math
 import re
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -16,24 +15,14 @@ from flint import fmpq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofs_checks.audit import KINDS, audit_text, copositive
-from proofs_checks.audit import features as audit_features
+from proofs_checks.audit import audit_text
 from proofs_checks.audit.core import Clock, Rejected
 from proofs_checks.audit.quadratic import check_copositive, check_definite
 from proofs_checks.exact_data import exact_text
 from proofs_checks.features import ufm, upfm
 from proofs_checks.features_examples import HORN, horn_instance
 
-OPTIMUM = "convex optimum: unconstrained features"
 MODELS = {"ufm": ufm, "upfm": upfm}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def kinds() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(KINDS, OPTIMUM, audit_features.check)
-        patch.setitem(KINDS, "relaxation gap", copositive.check)
-        yield
 
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
