@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 BITS = 256
 MOST_ROUNDS, MOST_NEW, MOST_IMAGES = 60, 12, 4096
 STARTS = 400
+LIMIT = 50_000  # patterns of one label that are priced; a certificate that speaks of more is too long to be audited
 SLACKS = tuple(Fraction(1, 10**k) for k in (13, 12, 11, 10, 9))  # of the radius that is proved
 
 
@@ -91,18 +92,22 @@ def bounds_f1(
         if witness is not None:
             return Bounds(best[0], upper, q, "network", best[1], witness)
         reason = f"the sign tree does not prove the upper bound {played.priced:.9g}; scale the points alike"
-    upper, q, witness = _unsolved(game, played.q, certify)
+    upper, q, witness = _unsolved(game, played, certify)
     return Bounds(best[0], upper, q, "network", best[1], witness, reason)
 
 
 @dataclass(frozen=True)
 class _Played:
-    """Weights, neurons for a network, the price of the weights, and why the search ended early, or ""."""
+    """Weights, neurons for a network, the price of the weights, and why the search ended early, or "".
+
+    ``too_many``: the weights cannot be priced.
+    """
 
     q: Row
     neurons: list[Neuron]
     priced: float = 0.0
     reason: str = ""
+    too_many: bool = False
 
 
 def _play(game: Game, gap: float) -> _Played:
@@ -142,7 +147,7 @@ def _play(game: Game, gap: float) -> _Played:
                 priced, u = _priced(game, weights)
             except (LemmataError, NumericsError) as error:
                 reason = f"the patterns are too many to price them all: {error}"
-                return _Played(weights, neurons, reason=reason)
+                return _Played(weights, neurons, reason=reason, too_many=True)
             if priced > found[0].value * (1 + slack):
                 fresh = (peak(X, y, q, pattern_of(X, y, u, s)) for s in (1, -1))
                 new = [p for p in fresh if p is not None and p.pattern not in patterns]
@@ -164,7 +169,7 @@ def _priced(game: Game, q: Row) -> tuple[float, Float]:
     """The maximum of |Σ q_i y_i (<u, x_i>)_+| over unit u in floating point, and a maximiser."""
     from proofs_checks.sign_tree import pricing_bound
 
-    return pricing_bound(*game.weighted(q), reflections=game.reflections)
+    return pricing_bound(*game.weighted(q), reflections=game.reflections, limit=LIMIT)
 
 
 def _certified(game: Game, q: Row, value: Fraction) -> tuple[Fraction, Any]:
@@ -182,27 +187,26 @@ def _certified(game: Game, q: Row, value: Fraction) -> tuple[Fraction, Any]:
     return radius, bound_witness(*game.weighted(q), radius, reflections=game.reflections)
 
 
-def _unsolved(game: Game, q: Row, certify: bool) -> tuple[Fraction, Row, Any]:
-    """The upper bound that q gives, where it can be proved; else ‖x_i‖ of the smallest point."""
-    try:
-        priced = Fraction(_priced(game, q)[0])
-        upper, witness = _certified(game, q, priced) if certify else (priced, None)
-    except (LemmataError, NumericsError):
-        upper, witness = Fraction(0), None
+def _unsolved(game: Game, played: _Played, certify: bool) -> tuple[Fraction, Row, Any]:
+    """The upper bound that the weights give, where it can be proved; else ‖x_i‖ of the smallest point."""
+    from proofs_checks.sign_tree import bound_witness
+
     squares = [sum((t * t for t in x), Fraction(0)) for x in game.points]
     least = squares.index(min(squares))
-    if witness is not None and upper**2 <= squares[least]:
-        return upper, q, witness
+    try:
+        if not played.too_many:
+            upper = Fraction(_priced(game, played.q)[0])
+            witness = None
+            if certify:
+                upper, witness = _certified(game, played.q, upper)
+            if upper**2 <= squares[least] and (witness is not None or not certify):
+                return upper, played.q, witness
+    except (LemmataError, NumericsError):
+        pass  # the smallest point bounds the margin all the same
     alone = tuple(Fraction(int(i == least)) for i in range(len(squares)))
     with ctx.workprec(BITS):
         upper = above(arb(_exact(squares[least])).sqrt())
-    return upper, alone, _certified_alone(game, alone, upper) if certify else None
-
-
-def _certified_alone(game: Game, q: Row, radius: Fraction) -> Any:
-    from proofs_checks.sign_tree import bound_witness
-
-    return bound_witness(*game.weighted(q), radius)
+    return upper, alone, bound_witness(*game.weighted(alone), upper) if certify else None
 
 
 # -- the network ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 Exclusive or. With a and b the first two coordinates of a unit vector u and r_i the product of the others with the i-th
 sign vector of d - 2 entries, the uniform dual function is φ = (1/8N√D) Σ_i (|r_i+a+b| + |r_i-a-b| - |r_i+a-b| -
 |r_i-a+b|): the N sign vectors come with their negatives, so that in Σ over i every point occurs once in a pair
-σ(z) + σ(-z) = |z| of each of two terms, and 4N points have weight 1/4N each.
+σ(z) + σ(-z) = |z| of each of two terms, and 4N points have weight 1/4N each. With a bias only one point of each
+antipodal pair is there; σ(z) = (|z| + z)/2, and the mean of label times point is zero, so that φ is the same.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Margins of two-layer ReLU networks on parities, and two classical facts about linear updates.
 
 Parities. The points are x = s/√d for all s ∈ {±1}^d, their labels y = s_1 ⋯ s_k; with a bias, x = (s, 1)/√(d + 1). In
-dimension D = d or d + 1 the labels are then the product of K coordinates, K = k or, for odd k ≥ 3, k + 1, the bias being
-one of them; these are half of the points of K-parity in dimension D, with the same margin. gamma_1 is the largest min_i y_i f(x_i) over f(x) = ∫ (<u, x>)_+ dν(u), signed measures ν of total
-variation at most 1 on the unit sphere; gamma_2 the same over the unit ball of the space with the kernel
-κ(x, z) = <x, z> (π - angle(x, z)) / 2π, the features of the inner layer at the start.
+dimension D = d or d + 1 the labels are then the product of K coordinates, K = k or, for odd k ≥ 3, k + 1, the bias
+being one of them; these are half of the points of K-parity in dimension D, with the same margin. gamma_1 is the largest
+min_i y_i f(x_i) over f(x) = ∫ (<u, x>)_+ dν(u), signed measures ν of total variation at most 1 on the unit sphere;
+gamma_2 the same over the unit ball of the space with the kernel κ(x, z) = <x, z> (π - angle(x, z)) / 2π, the features
+of the inner layer at the start.
 
 * gamma_1 = C(K-2, K/2-1) / (2^(K-1) √(K D)) for even K. For K = 2 that is 1/√(8 D): four ReLUs attain it and uniform
   weights on the points bound it, derived here for all D. For larger K it is stated, and confirmed by certified optima.
