@@ -139,10 +139,9 @@ def _count_within(planes: Sequence[IntRow], limit: int) -> int:
     # the fewest cells that n hyperplanes of rank d can have: d - 2 in general position to the lines of a plane
     fewest = 2 ** max(dim - 1, 0) * max(n - dim + 2, 2) if dim > 1 else 1
     exactly = dim <= 3 and n <= 1000  # to the end only where that costs next to nothing
-    if exactly:
-        count = count_cells(planes)
-    else:
-        count = fewest if fewest > limit else count_cells(planes, limit)
+    count = fewest
+    if exactly or count <= limit:
+        count = count_cells(planes, None if exactly else limit)
     if count > limit:
         how_many = "exactly" if exactly else "at least"
         raise NumericsError(

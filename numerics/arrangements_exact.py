@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -57,12 +58,13 @@ def _integer_row(row: Sequence[Any], name: str) -> IntRow:
     tops, bottoms = [], []
     for c, value in enumerate(row):
         try:
-            if isinstance(value, float | int | Fraction):
-                top, bottom = value.as_integer_ratio()
+            if hasattr(value, "as_integer_ratio"):  # int, float, Fraction, Decimal, numpy's floats
+                top, bottom = map(int, value.as_integer_ratio())
+            elif isinstance(value, Integral):
+                top, bottom = int(value), 1
             else:
-                top, bottom = Fraction(
-                    value if isinstance(value, str) else float(value)
-                ).as_integer_ratio()
+                number = Fraction(value) if isinstance(value, str) else float(value)
+                top, bottom = number.as_integer_ratio()
         except (TypeError, ValueError, OverflowError, ZeroDivisionError):
             raise NumericsError(
                 f"{name}[{c}] is {value!r:.40}: give a finite number or drop the row"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.arrangements import Arrangement, enumerate_patterns
+from numerics.arrangements import LIMIT, Arrangement, enumerate_patterns
 from numerics.arrangements_exact import integer_rows
 from numerics.arrangements_leaves import Shortest, shortest
 from numerics.errors import NumericsError
@@ -32,7 +32,7 @@ ROUNDING = (
 
 
 def bound_witness(
-    X: Any, nu: Any, radius: Any, *, reflections: Sequence[Sequence[int]] = (), limit: int = 200_000
+    X: Any, nu: Any, radius: Any, *, reflections: Sequence[Sequence[int]] = (), limit: int = LIMIT
 ) -> dict[str, Any] | None:
     """The witness of |sum_i nu_i max(x_i . u, 0)| <= radius |u| for all u that the audit kernel checks.
 
@@ -68,7 +68,7 @@ def bound_witness(
 
 
 def pricing_bound(
-    X: Any, nu: Any, *, reflections: Sequence[Sequence[int]] = (), limit: int = 200_000
+    X: Any, nu: Any, *, reflections: Sequence[Sequence[int]] = (), limit: int = LIMIT
 ) -> tuple[float, Array]:
     """max over |u| <= 1 of |sum_i nu_i max(x_i . u, 0)|, up to rounding, and a unit vector that attains it.
 
@@ -130,7 +130,8 @@ class _Problem:
         """A point strictly on the positive side of all mirrors; () if there are none."""
         if not self.mirrors:
             return ()
-        points = enumerate_patterns(self.mirrors, cone=self.mirrors).points
+        rows = tuple(tuple(map(Fraction, a)) for a in self.mirrors)
+        points = _cells(rows, self.mirrors, LIMIT).points
         if not points:
             raise LemmataError(
                 "the reflection vectors have no common positive side: replace some by their negatives"

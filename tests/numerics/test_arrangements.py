@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -149,6 +150,21 @@ def test_decimals_and_their_floats_are_different_data() -> None:
     decimals = [[Fraction(3, 10), Fraction(1)], [Fraction(1, 10) + Fraction(2, 10), Fraction(1)]]
     assert count_patterns(decimals) == 2
     assert count_patterns([[0.3, 1.0], [0.1 + 0.2, 1.0]]) == 4
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [np.int64(2**62 + 1), 2**62 + 1, Decimal(2**62 + 1), str(2**62 + 1), Fraction(2**62 + 1)],
+)
+def test_every_exact_number_is_taken_exactly(entry: Any) -> None:
+    assert count_patterns([[entry, 1], [2**62, 1]]) == 4
+    assert count_patterns([[entry, 1], [2**62 + 1, 1]]) == 2
+
+
+def test_numpy_integers_stay_exact() -> None:
+    assert count_patterns(np.array([[2**62 + 1, 1], [2**62, 1]])) == 4
+    assert count_patterns([*np.float32([[0.1, 1.0]]).tolist(), [0.1, 1.0]]) == 4
+    assert count_patterns([[np.float32(0.5), np.bool_(True)], [0.5, 1]]) == 2
 
 
 def test_a_zero_matrix_has_one_cell() -> None:

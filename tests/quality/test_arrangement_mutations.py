@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from numerics import arrangements
+from numerics.errors import NumericsError
 from proofs_checks.arrangement import arrangement
 from proofs_checks.audit import arrangement as patterns_kind
 from proofs_checks.audit.core import Clock, Rejected
@@ -162,3 +164,26 @@ def test_a_wide_certificate_is_refused_in_time() -> None:
     long["points"][0][0] = "1"
     with pytest.raises(Rejected, match="bits"):
         patterns_kind.check(long, {}, {"cells": [[1] * 8], "tree": [[""]]}, Clock(1))
+
+
+def one_less(points: list[Any]) -> list[Any]:
+    return points[:-1]
+
+
+def one_twice(points: list[Any]) -> list[Any]:
+    return [*points[:-1], points[0]]
+
+
+def one_on_a_hyperplane(points: list[Any]) -> list[Any]:
+    return [*points[:-1], (0, *points[-1][1:])]
+
+
+@pytest.mark.parametrize("spoil", [one_less, one_twice, one_on_a_hyperplane])
+def test_a_wrong_enumeration_is_noticed(
+    spoil: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An enumeration that loses or repeats a cell is no list that is silently incomplete."""
+    right = arrangements.cell_points
+    monkeypatch.setattr(arrangements, "cell_points", lambda *a, **k: spoil(right(*a, **k)))
+    with pytest.raises(NumericsError, match="internal error"):
+        arrangements.enumerate_patterns(POINTS)
