@@ -187,7 +187,17 @@ def _judge(reduced: _Reduced, found: Float, r: Float, margin: float) -> tuple[bo
     if reduced.doubt:
         return None, reduced.doubt
     total = float(found.sum())
-    if margin > CLEAR and (reduced.G.T @ r).max(initial=0.0) <= TINY * (1.0 + total):
+    if margin > CLEAR:
+        slack = reduced.G.T @ r
+        tight = (slack > -TINY * (1.0 + total)) & (reduced.row_scale > 0)
+        if slack.max(initial=0.0) > TINY * (1.0 + total):
+            return None, "nonnegative least squares stopped early"
+        # Tight constraints with a multiplier are independent, so that r can leave them; others must allow it too.
+        if (tight & (found == 0)).any():
+            G = reduced.G[:, tight]
+            push = np.linalg.lstsq(G.T, -np.ones(G.shape[1]), rcond=None)[0]
+            if (G.T @ push).max() > -0.5 or np.linalg.norm(push) > LARGE:
+                return None, "the solutions have no interior, or nearly so"
         return True, ""
     support = found[found > 0]
     if margin <= min(TINY * (1.0 + total), CLEAR) and len(support) == len(r):
@@ -205,7 +215,7 @@ def _inside(G: Float, q: Float, r: Float, active: NDArray[np.bool_]) -> Float:
     if not active.any():
         return r
     push = np.linalg.lstsq(G[:, active].T, -np.ones(int(active.sum())), rcond=None)[0]
-    rates, slack = G.T @ push, -(G.T @ r)
+    rates, slack = G.T @ push, np.maximum(-(G.T @ r), 0.0)
     rates, slack = np.append(rates, -(q @ push)), np.append(slack, q @ r)
     blocked = (rates > 0) & (np.append(~active, True))
     step = float((slack[blocked] / rates[blocked]).min(initial=np.inf)) / 2.0

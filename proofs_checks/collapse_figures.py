@@ -110,17 +110,19 @@ def draw_class_means(panels: Sequence[tuple[str, Any, Any]], path: Path) -> None
         panels: (title, H (3, N) features, labels (N,) of three classes).
 
     Raises:
-        LemmataError: other dimensions or another number of classes.
+        LemmataError: no panel, other dimensions or another number of classes.
     """
+    if not panels:
+        raise LemmataError("nothing to draw: give at least one panel")
     colours, markers = (BLUE, ORANGE, GREEN), ("o", "^", "s")
     with canvas(
-        3.6 * max(len(panels), 1),
+        3.6 * len(panels),
         3.9,
-        ncols=max(len(panels), 1),
+        ncols=len(panels),
         squeeze=False,
         subplot_kw={"projection": "3d"},
     ) as (figure, axes):
-        for ax, (title, features, labels) in zip(axes[0], panels, strict=False):
+        for ax, (title, features, labels) in zip(axes[0], panels, strict=True):
             H, names = np.asarray(features, dtype=np.float64), np.asarray(labels)
             classes = np.unique(names)
             if H.ndim != 2 or len(H) != 3 or names.shape != H.shape[1:] or len(classes) != 3:

@@ -1,0 +1,114 @@
+"""Exact feasibility: degenerate integer data against the criss-cross method and an independent solver."""
+
+from __future__ import annotations
+
+from fractions import Fraction as F
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from proofs_checks import feasibility_exact
+from proofs_checks.feasibility_exact import ExactAnswer, settle, solve, verified
+
+
+@st.composite
+def small_classes(draw):
+    d, n, m = draw(st.integers(1, 5)), draw(st.integers(1, 4)), draw(st.integers(1, 7))
+    entry = draw(st.sampled_from([st.integers(0, 1), st.integers(-1, 1), st.integers(-3, 3)]))
+
+    def rows(count):
+        return draw(
+            st.lists(st.lists(entry, min_size=d, max_size=d), min_size=count, max_size=count)
+        )
+
+    return rows(n), rows(m)
+
+
+def fractions(rows):
+    return [[F(x) for x in row] for row in rows]
+
+
+@given(small_classes())
+def test_degenerate_data_are_decided_and_verified(classes):
+    own, others = classes
+    answer = settle(fractions(own), fractions(others))
+    assert answer.feasible is not None
+    assert verified(own, others, answer)
+    slow = feasibility_exact._criss_cross(own, others)
+    assert slow.feasible is answer.feasible and verified(own, others, slow)
+    status = linprog(
+        np.zeros(len(own[0])),
+        A_ub=others,
+        b_ub=np.zeros(len(others)),
+        A_eq=own,
+        b_eq=np.ones(len(own)),
+        bounds=(None, None),
+    ).status
+    assert answer.feasible is (status == 0)
+
+
+@given(small_classes(), st.integers(-12, 12), st.integers(-12, 12))
+def test_scaled_data_have_the_same_answer(classes, p, q):
+    own, others = classes
+    answer = settle(fractions(own), fractions(others)).feasible
+    scale = [F(10) ** (p if k % 2 else q) for k in range(len(own[0]))]
+    scaled = [
+        [[x * s for x, s in zip(row, scale, strict=True)] for row in rows] for rows in classes
+    ]
+    assert settle(*scaled).feasible is answer
+
+
+def test_a_face_without_interior_needs_the_exact_method(monkeypatch):
+    # b and -b among the others: b.w = 0 for every solution
+    own = [[1, 0, 0]]
+    others = [[0, 1, 0], [0, -1, 0], [-1, 2, 3]]
+    answer = settle(fractions(own), fractions(others))
+    assert answer.feasible is True and answer.w[1] == 0
+    monkeypatch.setattr(feasibility_exact, "MAX_WORK", 0)
+    assert feasibility_exact._criss_cross(own, others).reason
+
+
+def test_verification_refuses_wrong_answers():
+    own, others = [[1, 0], [1, 1]], [[-1, 0], [0, 5]]
+    assert verified(own, others, ExactAnswer(True, w=(1, 0)))
+    assert not verified(own, others, ExactAnswer(True, w=(-1, 0)))
+    assert not verified(own, others, ExactAnswer(True, w=(1, 1)))
+    assert not verified(own, [[1, 0]], ExactAnswer(True, w=(1, 0)))
+    own, others = [[1, 0]], [[2, 0], [0, 1]]
+    assert verified(own, others, ExactAnswer(False, mu=(2,), lam=(1, 0)))
+    assert not verified(own, others, ExactAnswer(False, mu=(0,), lam=(0, 0)))
+    assert not verified(own, others, ExactAnswer(False, mu=(2,), lam=(1, 1)))
+    assert not verified(own, [[-2, 0]], ExactAnswer(False, mu=(2,), lam=(-1,)))
+    assert not verified(own, others, ExactAnswer(None))
+
+
+@pytest.mark.parametrize(
+    ("rows", "right", "solvable"),
+    [
+        ([[2, 0], [0, 3]], [1, 1], True),
+        ([[1, 2], [2, 4]], [1, 2], True),
+        ([[1, 2], [2, 4]], [1, 3], False),
+        ([[0, 0], [0, 1]], [0, 7], True),
+        ([[0, 0]], [0], True),
+        ([[0, 0]], [1], False),
+        ([[1, 1, 1]], [5], True),
+    ],
+)
+def test_exact_linear_systems(rows, right, solvable):
+    x = solve(rows, right)
+    assert (x is not None) is solvable
+    if x is not None:
+        assert [sum(a * b for a, b in zip(row, x, strict=True)) for row in rows] == right
+
+
+def test_coordinates_beyond_the_range_of_floats():
+    own = [[F(10) ** 400, F(1)]]
+    others = [[F(-(10**400)), F(1)], [F(0), F(-1)]]
+    answer = settle(own, others)
+    assert answer.feasible is True
+    w = [F(x) for x in answer.w]
+    assert w[0] * own[0][0] + w[1] > 0
+    assert all(w[0] * b[0] + w[1] * b[1] <= 0 for b in others)
