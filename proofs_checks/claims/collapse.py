@@ -21,9 +21,9 @@ GAP = 1e-8  # relative, ten times below the resolution of the statements
 @lru_cache(maxsize=256)
 def optimum(case: FeatureCase) -> Measurement:
     """J as a ball around the interval between a network's objective and a dual bound."""
-    from proofs_checks import features
+    from proofs_checks.features import ufm, upfm
 
-    solve = features.ufm if case.model == "ufm" else features.upfm
+    solve = ufm if case.model == "ufm" else upfm
     found = solve(
         classes=case.K,
         per_class=list(case.per_class),
