@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from proofs_checks.laws import laws as laws
     from proofs_checks.laws import model_of as model_of
     from proofs_checks.linear_case import LinearCase as LinearCase
+    from proofs_checks.margin_cases import ParityCase as ParityCase
+    from proofs_checks.margin_cases import PerceptronCase as PerceptronCase
+    from proofs_checks.margin_cases import UpdateCase as UpdateCase
     from proofs_checks.margins import margin as margin
     from proofs_checks.registry import all_statements as all_statements
     from proofs_checks.registry import statement as statement
@@ -73,6 +76,9 @@ _EXPORTS = {
     "LinearCase": "proofs_checks.linear_case:LinearCase",
     "Model": "theory.conservation.model:Model",
     "ReluCase": "proofs_checks.relu_cases:ReluCase",
+    "ParityCase": "proofs_checks.margin_cases:ParityCase",
+    "PerceptronCase": "proofs_checks.margin_cases:PerceptronCase",
+    "UpdateCase": "proofs_checks.margin_cases:UpdateCase",
     "Rigor": "proofs_checks.verdict:Rigor",
     "Statement": "theory.statement:Statement",
     "Status": "proofs_checks.verdict:Status",

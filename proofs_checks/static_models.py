@@ -40,7 +40,7 @@ class StaticModel:
         return found
 
 
-_CASES = "proofs_checks.collapse_cases"
+_CASES, _MARGINS = "proofs_checks.collapse_cases", "proofs_checks.margin_cases"
 MODELS: dict[str, StaticModel] = {
     "ufm": StaticModel(f"{_CASES}:FeatureCase", "lemmata-feature-case/1", f"{_CASES}:ufm", 40),
     "upfm": StaticModel(f"{_CASES}:FeatureCase", "lemmata-feature-case/1", f"{_CASES}:upfm", 40),
@@ -52,6 +52,15 @@ MODELS: dict[str, StaticModel] = {
         "lemmata-relu-case/1",
         "proofs_checks.relu_cases:relu",
         16,
+    ),
+    "parity": StaticModel(
+        f"{_MARGINS}:ParityCase", "lemmata-parity-case/1", f"{_MARGINS}:parities", 36
+    ),
+    "perceptron": StaticModel(
+        f"{_MARGINS}:PerceptronCase", "lemmata-perceptron-case/1", f"{_MARGINS}:perceptrons", 48
+    ),
+    "update": StaticModel(
+        f"{_MARGINS}:UpdateCase", "lemmata-update-case/1", f"{_MARGINS}:updates", 48
     ),
 }
 
