@@ -86,19 +86,25 @@ class Pricing:
         found: list[Atom] = []
         for sign in (1, -1):
             values = sign * self.values(nu, sign * units)
+            best = np.argsort(-values)[: 8 * limit]  # neighbouring cells may share a gradient
             found += [
                 Atom(sign * units[k], sign, float(values[k]))
-                for k in np.flatnonzero(values > threshold)
+                for k in best[values[best] > threshold]
             ]
         return _distinct(found, limit)
 
     def search(self, nu: Array, threshold: float, limit: int | None = None) -> list[Atom]:
-        """The maximisers of all cells whose maximum exceeds the threshold, best first, each once."""
+        """The maximisers of all cells whose maximum exceeds the threshold, best first, each once.
+
+        With a limit the search may end once it has several times as many.
+        """
         found = []
         for gradient, pattern, sign, _ in self._candidates(nu, threshold):
             atom = self._project(gradient, pattern, sign)
             if atom.value > threshold and atom.direction.any():
                 found.append(atom)
+                if limit is not None and len(found) >= 8 * limit:
+                    break
         return _distinct(found, limit)
 
     def maximum(self, nu: Array, floor: float = 0.0) -> Price:
