@@ -98,7 +98,7 @@ def phase_diagram(
     Args:
         K: classes, at least 2. n: points in each. d_values: dimensions, each at least K where sigma is finite.
         sigma_values: positive; inf is pure noise. samples: instances in each cell.
-        seed: the counts are a function of it. jobs: processes.
+        seed: the counts are a function of it. jobs: processes (spawned: a script needs its `__main__` guard).
 
     Raises:
         NumericsError: an argument out of range.

@@ -5,7 +5,8 @@ every class, a two-layer network with one neuron for each class collapses the da
 With the features regularised, and every class alive, this is the global optimum (the bound of unconstrained nonnegative
 features is attained), and it is attained only so: where a class is infeasible no optimum collapses to *orthogonal*
 means. Collapse with another geometry is not excluded: with X_1 = {(1, 0), (1, 1)} and X_2 = {(2, 0), (2, 2)} both
-classes are infeasible, yet features proportional to 1, 1, 2, 2 are optimal for a large enough regularisation.
+classes are infeasible, yet features proportional to 1, 1, 2, 2 are optimal where the regularisation is large (a little
+below the threshold at which all features vanish).
 
 Source: Hong & Ling, Beyond Unconstrained Features: Neural Collapse for Shallow Neural Networks with General
 Data (2024).

@@ -36,6 +36,24 @@ def test_infeasible_for_both_classes_excludes_orthogonal_means_only():
     assert "for no class; none has for '1', '2'" in accepted(report)
 
 
+def test_collapse_to_means_that_are_not_orthogonal_can_be_optimal():
+    """The dual certificate of features 1, 1, 2, 2 (squared loss, 1/(2N)): |G h| <= L |h| for all h = relu(X w)."""
+    X, Y = np.array([(1, 0), (1, 1), (2, 0), (2, 2)]), np.repeat(np.eye(2), 2, axis=1)
+    L = 0.95 * np.sqrt(2) / 4  # the zero network is optimal from sqrt(2)/4 on
+    h = np.array([1, 1, 2, 2]) / np.sqrt(10)
+    v = Y @ h
+    Z = (np.linalg.norm(v) - 4 * L) * np.outer(v / np.linalg.norm(v), h)
+    G = (Y - Z) / 4
+    assert np.linalg.norm(Z) > 0.05 and np.linalg.norm(G @ h) == pytest.approx(L)
+    turn = np.linspace(0, 2 * np.pi, 20001)
+    reachable = np.maximum(X @ np.stack([np.cos(turn), np.sin(turn)]), 0.0)
+    assert (
+        np.linalg.norm(G @ reachable, axis=0) <= L * np.linalg.norm(reachable, axis=0) + 1e-12
+    ).all()
+    # a neuron for one class alone would do better, if there were one
+    assert np.linalg.norm(G @ [1, 1, 0, 0]) > L * np.sqrt(2)
+
+
 def test_independent_points_are_feasible():
     report = collapse_feasibility(np.eye(5), ["a", "a", "b", "c", "c"])
     assert report.all is True and report.rigor is Rigor.PROVED and not report.reason
