@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import cvxpy
 
 FORMS = ("full", "classes", "scalars")
+SOLVERS = ("CLARABEL", "SCS")  # interior point; first order
 LARGE = 80  # order of the semidefinite cone from which on a solve takes long
 SCS_OPTIONS = {"eps_abs": 1e-7, "eps_rel": 1e-7, "max_iters": 20_000}
 INTERIOR = 40  # up to this order the interior-point method is the faster one
@@ -60,27 +61,34 @@ class LiftSolution:
     spread: float = 0.0
 
 
-def solve_program(problem: FeatureProblem, form: str | None = None) -> LiftSolution:
+def solve_program(
+    problem: FeatureProblem, form: str | None = None, *, solver: str | None = None
+) -> LiftSolution:
     """Solve one form of the program; by default the smallest that the symmetry of the targets allows.
+
+    Args:
+        solver: "CLARABEL" or "SCS", to be tried first; by default the faster one for the size.
 
     Raises:
         SolverFailure: no solver returned "optimal" ("optimal_inaccurate" does not count).
         NumericsError: a form that the targets do not allow, or an unknown one.
     """
+    if solver not in (None, *SOLVERS):
+        raise NumericsError(f"solver {solver!r}: one of {', '.join(SOLVERS)}")
     form = form or ("scalars" if problem.balanced else "classes")
     if form not in FORMS:
         raise NumericsError(f"form {form!r}: one of {', '.join(FORMS)}")
     if form == "scalars":
         if not problem.balanced:
             raise NumericsError("form 'scalars' needs balanced one-hot targets: use 'classes'")
-        return _scalars(problem)
+        return _scalars(problem, solver or SOLVERS[0])
     columns = np.arange(problem.J)
     if form == "full":
         columns = np.repeat(columns, problem.counts.astype(int))
-    return _lift(problem, form, columns)
+    return _lift(problem, form, columns, solver)
 
 
-def _lift(problem: FeatureProblem, form: str, columns: Any) -> LiftSolution:
+def _lift(problem: FeatureProblem, form: str, columns: Any, first: str | None) -> LiftSolution:
     """The lift with one column for each entry of ``columns``, which names the distinct column it belongs to."""
     import cvxpy as cp
 
@@ -110,8 +118,8 @@ def _lift(problem: FeatureProblem, form: str, columns: Any) -> LiftSolution:
     i, j = np.triu_indices(M, 1)
     if problem.model == "upfm" and M > 1:
         constraints = [V[i, j] >= 0]
-    order = ("CLARABEL", "SCS") if K + M <= INTERIOR else ("SCS", "CLARABEL")
-    solved = _solve(loss + problem.L / 2 * cp.trace(lifted), constraints, problem.L, order)
+    first = first or SOLVERS[K + M > INTERIOR]
+    solved = _solve(loss + problem.L / 2 * cp.trace(lifted), constraints, problem.L, first)
     whole = np.asarray(lifted.value, dtype=float)
     mean = np.zeros((M, problem.J))  # averages over the samples of a column, times √n_j
     mean[np.arange(M), columns] = np.sqrt(weight) / problem.roots[columns]
@@ -139,7 +147,7 @@ def _bias(b: cvxpy.Variable | None, K: int) -> Array:
     return np.zeros(K) if b is None else np.asarray(b.value, dtype=float)
 
 
-def _scalars(problem: FeatureProblem) -> LiftSolution:
+def _scalars(problem: FeatureProblem, first: str) -> LiftSolution:
     """Balanced one-hot targets.  A free bias makes r = 0 optimal: b = 1/K (mse), and any constant (ce)."""
     import cvxpy as cp
 
@@ -162,7 +170,7 @@ def _scalars(problem: FeatureProblem) -> LiftSolution:
         for u, e, x in ((u0, e0, r), (u1, e1, a)):
             constraints.append(cp.SOC(u + e, cp.hstack([u - e, 2 * np.sqrt(n) * x])))
         penalty = (u0 + (K - 1) * u1 + K * n * v_d) / 2
-    solved = _solve(loss + problem.L * penalty, constraints, problem.L, ("CLARABEL", "SCS"))
+    solved = _solve(loss + problem.L * penalty, constraints, problem.L, first)
     flat = np.full((K, K), 1 / K)
     Z = np.sqrt(n) * (float(r.value) * flat + float(a.value) * (np.eye(K) - flat))
     b = np.full(K, 1 / K) if problem.bias and problem.loss == "mse" else np.zeros(K)
@@ -186,11 +194,11 @@ class _Solved:
 
 def minimise(objective: Any, constraints: list[Any]) -> None:
     """Minimise a cvxpy expression whose size is about 1; the variables then hold the solution."""
-    _solve(objective, constraints, 1.0, ("CLARABEL", "SCS"))
+    _solve(objective, constraints, 1.0, SOLVERS[0])
 
 
-def _solve(objective: Any, constraints: list[Any], L: float, order: tuple[str, str]) -> _Solved:
-    """Minimise with the first solver and scale that end with "optimal".
+def _solve(objective: Any, constraints: list[Any], L: float, first: str) -> _Solved:
+    """Minimise with the first solver and scale that end with "optimal", beginning with solver ``first``.
 
     Where L is small so is the objective, and it is divided by L for the solver's absolute tolerances; if that is too
     much for it, by √L.
@@ -198,8 +206,9 @@ def _solve(objective: Any, constraints: list[Any], L: float, order: tuple[str, s
     import cvxpy as cp
 
     small = min(L, 1.0)
+    other = SOLVERS[first == SOLVERS[0]]
     tried = []
-    for solver, scale in ((order[0], small), (order[0], small**0.5), (order[1], small)):
+    for solver, scale in ((first, small), (first, small**0.5), (other, small)):
         program = cp.Problem(cp.Minimize(objective / scale), constraints)
         options = SCS_OPTIONS if solver == "SCS" else {}
         try:

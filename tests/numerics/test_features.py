@@ -206,6 +206,15 @@ def test_the_second_solver_steps_in(monkeypatch):
     assert solution.solver == "SCS"
 
 
+@pytest.mark.parametrize("solver", ["CLARABEL", "SCS"])
+def test_both_solvers_find_the_optimum(solver):
+    problem = problem_of()
+    solution = solve_program(problem, "full", solver=solver)
+    assert solution.solver == solver
+    end = descend(problem, factored(problem, solution))
+    assert solution.objective == pytest.approx(end.value, rel=1e-5)
+
+
 def test_large_programs_warn(monkeypatch):
     monkeypatch.setattr(features_programs, "LARGE", 10)
     with pytest.warns(LargeProgramWarning, match="order 12"):
@@ -238,6 +247,8 @@ def test_bad_forms():
         solve_program(problem_of(), "scalars")
     with pytest.raises(NumericsError, match="one of full, classes, scalars"):
         solve_program(problem_of(), "lifted")
+    with pytest.raises(NumericsError, match="one of CLARABEL, SCS"):
+        solve_program(problem_of(), solver="MOSEK")
 
 
 def test_negative_features_are_cut_off():

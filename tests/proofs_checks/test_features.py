@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 
 from numerics.features_programs import SolverFailure
 from proofs_checks import features_search
+from proofs_checks.collapse_cases import FeatureCase
 from proofs_checks.features import FeatureOptimum, ufm, upfm
 from proofs_checks.features_closed import closed_form
 from proofs_checks.features_examples import horn_instance
+from proofs_checks.static import judge
+from proofs_checks.verdict import Status
+from theory import collapse
 from theory.errors import LemmataError
 
 MODELS = {"ufm": ufm, "upfm": upfm}
@@ -331,3 +335,22 @@ def test_no_closed_form_is_made_up():
     assert closed_form("upfm", "ce", (3, 2), quarter, True) is None
     assert closed_form("upfm", "mse", (3, 2), quarter, True) is None
     assert closed_form("upfm", "mse", (1, 1), quarter, False, np.ones((2, 2))) is None
+
+
+# -- the same closed forms, said as statements
+
+
+@pytest.mark.parametrize(("model", "loss", "bias"), CASES)
+@pytest.mark.parametrize("counts", [(4, 4, 4), (6, 3, 2)])
+def test_the_statements_say_the_same(model, loss, bias, counts):
+    """Where a statement gives a value, so does `closed_form`, and both are in the proved interval."""
+    values = [s for s in collapse.STATEMENTS if s.id.startswith(f"collapse/{model}-{loss}-")]
+    values = [s for s in values if s.id.endswith("-value")]
+    for L in (Fraction(1, 50), Fraction(1, 6)):
+        case = FeatureCase.create(model, loss, counts, lambda_W=L, lambda_H=L, bias=bias)
+        held = [v for v in judge(values, case) if v.status is not Status.VACUOUS]
+        assert {v.status for v in held} <= {Status.HOLDS}, held
+        formula = closed_form(model, loss, counts, L * L, bias)
+        assert formula is not None or not held
+        if counts == (4, 4, 4) or not bias:
+            assert held or (model, loss, counts) == ("ufm", "ce", (6, 3, 2))
