@@ -31,7 +31,7 @@ from proofs_checks.exact_data import (
     exact_texts,
     exact_vector,
 )
-from proofs_checks.margins_numbers import Bounds
+from proofs_checks.margins_numbers import Bounds, outwards
 from proofs_checks.verdict import Rigor
 from theory.errors import LemmataError
 
@@ -128,7 +128,7 @@ def margin(
         accepted = audit.accepted is True
         if not accepted:
             certificate, rejection = None, f"the certificate is not accepted: {audit.reason}"
-    low, high = float(bounds.lower), float(bounds.upper)
+    low, high = outwards(bounds.lower, bounds.upper)
     solved = high - low <= gap * high and not rejection
     reason = "" if solved else rejection or bounds.reason or _apart(low, high)
     network = bounds.form == "network"

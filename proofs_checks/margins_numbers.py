@@ -83,3 +83,19 @@ def above(ball: arb) -> Fraction:
     while not arb(near) >= upper:
         near = math.nextafter(near, math.inf)
     return Fraction(near)
+
+
+def outwards(lower: Fraction, upper: Fraction) -> tuple[float, float]:
+    """Binary64 numbers around an interval of non-negative numbers.
+
+    Raises:
+        LemmataError: the upper end is beyond the range of binary64.
+    """
+    try:
+        low, high = float(lower), float(upper)
+    except OverflowError:
+        raise LemmataError("a bound is beyond 1e308; rescale the points") from None
+    return (
+        low if Fraction(low) <= lower else math.nextafter(low, 0.0),
+        high if Fraction(high) >= upper else math.nextafter(high, math.inf),
+    )

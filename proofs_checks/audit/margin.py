@@ -185,4 +185,4 @@ def _vanishes(points: list[Row], nu: Row, clock: Clock) -> None:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{float(exact(text, 'bound')):.12g}"
+    return text if len(text) <= 60 else str(arb(exact(text, "bound")).str(12, radius=False))
