@@ -16,6 +16,7 @@ from numerics.features_programs import LiftSolution
 
 ENUMERATED = 10  # 2^10 supports
 POWER_STARTS, POWER_STEPS = 64, 300
+FAINT = 1e-100  # features that are zero, and that nothing is to be divided by
 GROWTH = 1e-7  # relative excess of a rate over L that is worth a new direction
 
 
@@ -58,8 +59,9 @@ def factored(problem: FeatureProblem, solution: LiftSolution) -> Network:
     else:
         values, vectors = np.linalg.eigh(solution.V)
         H[:J] = np.maximum((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T, 0.0)
-        # a floor well above the solver's noise: tiny features would need huge weights
-        W[:] = np.linalg.pinv(H, rcond=1e-5).T @ solution.Z.T
+        if H.max() > FAINT:
+            # a floor well above the solver's noise: tiny features would need huge weights
+            W[:] = np.linalg.pinv(H, rcond=1e-5).T @ solution.Z.T
     return network_of(problem, W, H, solution.b)
 
 

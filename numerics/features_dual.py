@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from numerics.features import Array, FeatureProblem
-from numerics.features_descent import Network, steepest
+from numerics.features_descent import FAINT, Network, steepest
 from numerics.features_programs import LiftSolution, minimise
 
 MARGIN = 2.0**-40  # kept from the boundary, so that rounding does not make a dual point infeasible
@@ -112,7 +112,7 @@ def _gammas(problem: FeatureProblem, network: Network) -> Iterator[Array]:
     """Gradients at a network; for "mse" also corrected, as Z - Y cancels where L is small."""
     gamma = problem.slopes(problem.outputs(network.W, network.H, network.b))
     yield gamma
-    if problem.loss == "mse" and network.H.any():
+    if problem.loss == "mse" and np.abs(network.H).max() > FAINT:
         # stationarity in W: Γ' H'ᵀ = -L Wᵀ; and balance: the rows of W and H' have equal lengths
         G = gamma * problem.roots
         W, H = network.W, network.H

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -90,12 +90,9 @@ def _targets(classes: int | None, loss: str, targets: Any) -> Matrix | None:
 def _counts(per_class: int | Sequence[int], columns: int) -> tuple[int, ...]:
     if isinstance(per_class, Integral):
         return (_whole(per_class, "per_class", 1),) * columns
-    try:
-        counts = tuple(_whole(n, f"per_class[{k}]", 1) for k, n in enumerate(per_class))
-    except TypeError:
-        raise LemmataError(
-            f"per_class = {per_class!r:.60}: give a number or a list of numbers"
-        ) from None
+    if isinstance(per_class, str) or not isinstance(per_class, Iterable):
+        raise LemmataError(f"per_class = {per_class!r:.60}: give a number or a list of numbers")
+    counts = tuple(_whole(n, f"per_class[{k}]", 1) for k, n in enumerate(per_class))
     if len(counts) != columns:
         raise LemmataError(
             f"per_class has {len(counts)} numbers for {columns} classes: give one for each"
@@ -107,7 +104,7 @@ def _whole(value: Any, name: str, least: int) -> int:
     if (
         not isinstance(value, Integral)
         or isinstance(value, bool)
-        or not least <= value <= MOST_SAMPLES
+        or not least <= int(value) <= MOST_SAMPLES
     ):
         raise LemmataError(f"{name} = {value!r:.60}: give an integer of at least {least}")
     return int(value)
