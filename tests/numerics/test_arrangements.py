@@ -146,6 +146,15 @@ def test_thin_cells_have_exact_points() -> None:
     assert {tuple(p) for p in A.patterns.tolist()} == oracle(X)
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_lines_whose_angles_round_to_one_float(order: tuple[int, ...]) -> None:
+    rows = [[1.0, 3e-17], [1.0, 1e-17], [1.0, 2e-17], [0.0, 1.0]]
+    X = [rows[k] for k in order]
+    A = enumerate_patterns(X)
+    check(X, A)
+    assert {tuple(p) for p in A.patterns.tolist()} == oracle(X)
+
+
 def test_decimals_and_their_floats_are_different_data() -> None:
     decimals = [[Fraction(3, 10), Fraction(1)], [Fraction(1, 10) + Fraction(2, 10), Fraction(1)]]
     assert count_patterns(decimals) == 2

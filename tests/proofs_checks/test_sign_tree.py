@@ -122,7 +122,7 @@ def test_parity_with_reflections(d: int, k: int) -> None:
         assert len(json.dumps(witness)) < len(json.dumps(whole)) or d == 2
 
 
-def test_forty_points_in_four_columns() -> None:
+def test_a_binary_column() -> None:
     rng = np.random.default_rng(5)
     X, nu = rng.standard_normal((30, 3)), rng.standard_normal(30)
     X[:, 2] = X[:, 2] > 0  # a binary column

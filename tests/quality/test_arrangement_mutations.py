@@ -31,6 +31,7 @@ def accept(data: dict[str, Any]) -> str:
 
 def drop_cell(data: dict[str, Any]) -> None:
     data["witness"]["cells"].pop()
+    data["claim"]["patterns"] = []
 
 
 def drop_cell_and_claim_less(data: dict[str, Any]) -> None:
@@ -149,6 +150,27 @@ def test_a_tree_without_a_branch_is_refused() -> None:
         spoiled["witness"]["tree"][split] = hidden
         with pytest.raises(Rejected, match="contradict"):
             accept(spoiled)
+
+
+@pytest.mark.parametrize(
+    ("count", "cells", "tree", "reason"),
+    [
+        (4, [[1, 1], [0, -1]], [], "lies on the hyperplane"),
+        (4, [[1, 1]], [], "the cells have 2 patterns"),
+        (2, [[1, 1]], [], "up to 4 patterns"),
+        (2, [[1, 1]], [[""]], "below signs for all rows"),
+        (2, [[1, 1]], [[2], [""]], "do not contradict"),
+        (4, [[1, 1], [1, -1]], [0, [""], [""]], "cannot be split on"),
+        (4, [[1, 1], [1, -1]], [1, [""], ["1"]], "leaf must be"),
+        (4, [[1, 1], [1, -1]], "", "ends before"),
+    ],
+)
+def test_forged_counts_are_refused_for_the_right_reason(
+    count: int, cells: Any, tree: Any, reason: str
+) -> None:
+    claim = {"points": [["1", "0"], ["0", "1"]], "count": count, "patterns": []}
+    with pytest.raises(Rejected, match=reason):
+        patterns_kind.check(claim, {}, {"cells": cells, "tree": tree}, Clock(5))
 
 
 def test_a_wide_certificate_is_refused_in_time() -> None:
