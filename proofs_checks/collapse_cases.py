@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from proofs_checks.audit.core import Rejected, exact
 from proofs_checks.case import digest
 from proofs_checks.exact_data import exact_number, exact_text
 from theory.errors import LemmataError
@@ -138,8 +139,8 @@ class FeatureCase:
                 data["model"],
                 data["loss"],
                 data["per_class"],
-                lambda_W=_exact(data["lambda_W"]),
-                lambda_H=_exact(data["lambda_H"]),
+                lambda_W=read_exact(data["lambda_W"], "lambda_W"),
+                lambda_H=read_exact(data["lambda_H"], "lambda_H"),
                 bias=data["bias"],
                 width=data["width"],
                 name=str(data.get("name", "")),
@@ -243,11 +244,17 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _exact(text: Any) -> Fraction:
-    """A number that `exact_text` wrote."""
-    if not isinstance(text, str):
-        raise ValueError(f"{text!r} is no exact number written as text")
-    return Fraction(float.fromhex(text)) if "x" in text else Fraction(text)
+def read_exact(text: Any, name: str) -> Fraction:
+    """The inverse of `proofs_checks.exact_data.exact_text`.
+
+    Raises:
+        LemmataError: neither "p/q" in lowest terms nor a hexadecimal float.
+    """
+    try:
+        number = exact(text, name)
+    except Rejected as error:
+        raise LemmataError(str(error)) from error
+    return Fraction(int(number.p), int(number.q))
 
 
 def _require(data: Any, wanted: str, what: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofs_checks.case import digest
+from proofs_checks.collapse_cases import read_exact
 from proofs_checks.exact_data import (
     Matrix,
     Row,
@@ -145,11 +146,11 @@ class ReluCase:
             raise LemmataError(f"not a ReLU case: expected an object with format {FORMAT!r}")
         try:
             return cls.create(
-                [[_exact(a) for a in row] for row in data["X"]],
-                [_exact(a) for a in data["y"]],
-                beta=_exact(data["beta"]),
-                W=[[_exact(a) for a in row] for row in data["W"]],
-                v=[_exact(a) for a in data["v"]],
+                [[read_exact(a, "X") for a in row] for row in data["X"]],
+                [read_exact(a, "y") for a in data["y"]],
+                beta=read_exact(data["beta"], "beta"),
+                W=[[read_exact(a, "W") for a in row] for row in data["W"]],
+                v=[read_exact(a, "v") for a in data["v"]],
                 name=str(data.get("name", "")),
                 seed=int(data.get("seed", 0)),
             )
@@ -163,13 +164,6 @@ class ReluCase:
     def group(self) -> tuple[Any, ...]:
         """Cases of equal group are measured together."""
         return (self.model, len(self.X), len(self.X[0]))
-
-
-def _exact(text: Any) -> Fraction:
-    """A number that `exact_text` wrote."""
-    if not isinstance(text, str):
-        raise ValueError(f"{text!r} is no exact number written as text")
-    return Fraction(float.fromhex(text)) if "x" in text else Fraction(text)
 
 
 # -- default set ------------------------------------------------------------------------------------------------------

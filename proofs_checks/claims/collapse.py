@@ -8,8 +8,7 @@ from functools import lru_cache
 from math import comb
 from typing import Any
 
-from flint import fmpq
-
+from proofs_checks.audit.core import exact
 from proofs_checks.claims.collapse_bounds import merged_minority, without_class
 from proofs_checks.collapse_cases import FeatureCase, GaussianCase
 from proofs_checks.static import Measurement, Trials, hull
@@ -37,15 +36,9 @@ def optimum(case: FeatureCase) -> Measurement:
         return Measurement(
             {}, Rigor.NUMERICAL, undecided=f"the optimum is not certified: {found.reason}"
         )
-    lower, upper = (certified(found.certificate.claim[end]) for end in ("lower", "upper"))
+    lower, upper = (exact(found.certificate.claim[end], end) for end in ("lower", "upper"))
     note = f"optimum in an interval of relative length {float((upper - lower) / upper):.1e}"
     return Measurement({"J": hull(lower, upper)}, found.rigor, note)
-
-
-def certified(text: str) -> fmpq:
-    """A number of a certificate, written as a rational or as a hexadecimal float."""
-    exact = Fraction(float.fromhex(text)) if "x" in text else Fraction(text)
-    return fmpq(exact.numerator, exact.denominator)
 
 
 class FeatureClaim:

@@ -8,6 +8,7 @@ from typing import Any
 
 from flint import arb, ctx, fmpq
 
+from proofs_checks.audit.core import Clock, Rejected, exact
 from proofs_checks.exact_data import Row
 from proofs_checks.relu_cases import ReluCase
 from proofs_checks.static import Measurement, hull
@@ -65,14 +66,13 @@ def optimum(X: tuple[Row, ...], y: Row, beta: Fraction) -> Measurement:
         return Measurement(
             {}, Rigor.NUMERICAL, undecided=f"the optimum is not certified: {found.reason}"
         )
-    lower, upper = (_certified(found.certificate.claim[end]) for end in ("lower", "upper"))
+    lower, upper = (exact(found.certificate.claim[end], end) for end in ("lower", "upper"))
     note = f"optimum in an interval of relative length {float((upper - lower) / upper):.1e}"
     return Measurement({"F_best": hull(lower, upper)}, found.rigor, note)
 
 
 def price(case: ReluCase) -> arb | None:
     """M: from below at the best direction found, from above by a sign tree that the audit kernel accepts."""
-    from proofs_checks.audit.core import Clock, Rejected
     from proofs_checks.audit.sign_tree import check_bound
     from proofs_checks.sign_tree import bound_witness, pricing_bound
 
@@ -111,8 +111,3 @@ def _exact(value: Fraction) -> fmpq:
 
 def _ball(value: Fraction) -> arb:
     return arb(_exact(value))
-
-
-def _certified(text: str) -> fmpq:
-    """A number of a certificate, written as a rational or as a hexadecimal float."""
-    return _exact(Fraction(float.fromhex(text)) if "x" in text else Fraction(text))
