@@ -176,6 +176,57 @@ def test_numpy_integers_stay_exact() -> None:
     assert count_patterns([[np.float32(0.5), np.bool_(True)], [0.5, 1]]) == 2
 
 
+# Body mass index and blood pressure of 20 people, sex and age of 14 (the diabetes data of Efron et al., 2004).
+BMI_BP = [
+    "32.1 101",
+    "21.6 87",
+    "30.5 93",
+    "25.3 84",
+    "23 101",
+    "22.6 89",
+    "22 90",
+    "26.2 114",
+    "32.1 83",
+    "30 85",
+    "18.6 97",
+    "28 85",
+    "23.7 92",
+    "26.2 97",
+    "24 91",
+    "24.7 118",
+    "30.3 109",
+    "27.5 111",
+    "25.4 84",
+    "24.7 83",
+]
+SEX_AGE = [
+    (2, 59),
+    (1, 48),
+    (2, 72),
+    (1, 24),
+    (1, 50),
+    (1, 23),
+    (2, 36),
+    (2, 66),
+    (2, 60),
+    (1, 29),
+    (1, 22),
+    (2, 56),
+    (1, 53),
+    (2, 50),
+]
+
+
+def test_counts_on_real_data_with_a_bias() -> None:
+    """Decimals and their binary64 values differ; only the latter are in general position."""
+    decimals = [[Fraction(1), *map(Fraction, row.split())] for row in BMI_BP]
+    binary = [[1.0, *map(float, row.split())] for row in BMI_BP]
+    assert count_bound(20, 3) == 382
+    assert len(enumerate_patterns(decimals).patterns) == 380
+    assert len(enumerate_patterns(binary).patterns) == 382
+    assert len(enumerate_patterns([(1, *row) for row in SEX_AGE]).patterns) == 124
+
+
 def test_a_zero_matrix_has_one_cell() -> None:
     A = enumerate_patterns(np.zeros((3, 2)))
     assert A.patterns.tolist() == [[True, True, True]]
