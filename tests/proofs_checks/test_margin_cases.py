@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from proofs_checks.audit import KINDS
-from proofs_checks.audit import margin as kernel
 from proofs_checks.claims.margins import ParityClaim, PerceptronClaim, mistakes
 from proofs_checks.margin_cases import (
     ParityCase,
@@ -24,11 +23,6 @@ from proofs_checks.verdict import Rigor
 from theory.errors import LemmataError
 
 DEFAULT = [*parities(), *perceptrons(), *updates()]
-
-
-@pytest.fixture(autouse=True)
-def _kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KINDS, "margin", kernel.check)
 
 
 def test_cases_survive_being_written() -> None:
@@ -113,7 +107,6 @@ def test_only_what_is_wanted_is_solved() -> None:
     assert "gamma_1" not in claim.measure(frozenset({"D"})).values
     found = claim.measure(frozenset({"gamma_1", "gamma_2"}))
     assert found.rigor is Rigor.PROVED
-    assert found.values["gamma_1"].overlaps(found.values["gamma_1"])
     assert abs(float(found.values["gamma_1"].mid()) - 0.25) < 1e-12
 
 

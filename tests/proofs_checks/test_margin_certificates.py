@@ -14,18 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from proofs_checks.audit import KINDS, audit_text
-from proofs_checks.audit import margin as kernel
+from proofs_checks.audit import audit_text
 from proofs_checks.certificate import Certificate
 from proofs_checks.margin_cases import ParityCase
 from proofs_checks.margins import margin
 
 Data = dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-def _kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KINDS, "margin", kernel.check)
 
 
 @cache

@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from proofs_checks import margins_f1
-from proofs_checks.audit import KINDS
-from proofs_checks.audit import margin as kernel
 from proofs_checks.margin_cases import ParityCase
 from proofs_checks.margins import MarginResult, margin
 from proofs_checks.margins_symmetry import find_reflections, image, images, orbits, snapped
@@ -25,11 +23,6 @@ from proofs_checks.verdict import Rigor
 from theory.errors import LemmataError
 
 SPACES = ("f1", "f2")
-
-
-@pytest.fixture(autouse=True)
-def _kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KINDS, "margin", kernel.check)
 
 
 def assert_solved(result: MarginResult, gap: float = 1e-8) -> None:

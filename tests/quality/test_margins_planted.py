@@ -13,8 +13,6 @@ from fractions import Fraction
 
 import pytest
 
-from proofs_checks.audit import KINDS
-from proofs_checks.audit import margin as kernel
 from proofs_checks.margin_cases import (
     ParityCase,
     PerceptronCase,
@@ -31,11 +29,6 @@ from theory.quantity import PI, Quantity, Relation, acos, equals, inner, sqnorm,
 from theory.statement import Statement
 
 Sides = tuple[float, float]
-
-
-@pytest.fixture(autouse=True)
-def _kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KINDS, "margin", kernel.check)
 
 
 @dataclass(frozen=True)
