@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from numbers import Rational
 from typing import Any
 
 from theory.errors import LemmataError
@@ -23,8 +24,8 @@ def exact_number(value: Any, name: str) -> Fraction:
         return value
     if isinstance(value, bool):
         raise LemmataError(f"{name} is {value!r}: give a number")
-    if isinstance(value, int):
-        return Fraction(value)
+    if isinstance(value, Rational):  # numpy's integers too, which a float would round
+        return Fraction(int(value.numerator), int(value.denominator))
     try:
         if isinstance(value, str):
             return Fraction(value)
