@@ -160,10 +160,14 @@ def grown(problem: FeatureProblem, network: Network) -> Network | None:
     rate, h = steepest(problem, gamma)
     if rate <= problem.L * (1 + GROWTH):
         return None
-    # a step that is small next to the network, and large enough to leave the saddle
-    step = 1e-2 * max(1.0, float(np.sqrt((network.H**2).sum())))
-    W = np.vstack([network.W, -step * ((gamma * problem.roots) @ h) / rate])
-    return network_of(problem, W, np.vstack([network.H, step * h]), network.b)
+    w = -((gamma * problem.roots) @ h) / rate
+    size = max(1.0, float(np.sqrt((network.H**2).sum())))
+    tries = []
+    for step in size * 2.0 ** np.arange(-20, 2):
+        W, H = np.vstack([network.W, step * w]), np.vstack([network.H, step * h])
+        tries.append(network_of(problem, W, H, network.b))
+    best = min(tries, key=lambda one: one.value)
+    return best if best.value < network.value else None
 
 
 def random_network(problem: FeatureProblem, rng: np.random.Generator, scale: float) -> Network:

@@ -51,7 +51,8 @@ def _newton(problem: FeatureProblem, network: Network) -> Network | None:
             with np.errstate(over="ignore", invalid="ignore"):  # a wild step fails the comparison
                 moved = _moved(problem, network, length * step)
                 slope, free = _projected(problem, moved)
-            if np.linalg.norm(slope) < norm:
+                better = bool(np.linalg.norm(slope) < norm)
+            if better:
                 break
         else:
             break

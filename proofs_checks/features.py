@@ -233,7 +233,8 @@ def _prove(
     dual = copositive_dual(problem, found.best)
     other, reason = optimum_certificate(instance, problem, scale, found.best, dual, copositive=True)
     if other is None or other.relative_gap > gap:
-        return _Proof(audited, False, "undecided", None, f"{short}; beyond the lift: {reason}")
+        beyond = reason or f"a bound for networks alone is {other.lower if other else None}"
+        return _Proof(audited, False, "undecided", None, f"{short}; {beyond}")
     separated, reason = None, "no solution of the program to compare with"
     if found.solution is not None:
         separated, reason = gap_certificate(instance, problem, scale, found.solution, dual)
