@@ -20,7 +20,7 @@ FEATURE_FORMAT, GAUSSIAN_FORMAT = "lemmata-feature-case/1", "lemmata-gaussian-ca
 MODELS = ("ufm", "upfm")
 REDUCTIONS = {"mse": "half-mean", "ce": "mean"}
 MOST_POINTS, MOST_SAMPLES = 10**6, 10**6
-FEATURE_CASES, GAUSSIAN_CASES = 40, 6
+FEATURE_CASES, GAUSSIAN_CASES = 64, 6
 
 
 @dataclass(frozen=True)
@@ -280,14 +280,14 @@ SIZES = (
     (7, 7, 7),
     (9, 4, 4, 4),
 )
+PARTS = (0.92, 0.5, 1.12, 0.2, 0.75, 1.5)  # of a threshold
 
 
 def features(model: str, *, count: int = FEATURE_CASES, seed: int = 0) -> list[FeatureCase]:
     """``count`` problems: sizes of classes in turn, both losses, with and without bias, from weak to strong decay.
 
-    L is drawn around the thresholds of the classes, 0.15 to 1.6 times √n_j/N for one of them, so that classes are alive
-    in some cases and zero in others; it never comes within a hundredth of a threshold. Every tenth case has features
-    that are too narrow.
+    L is 0.2 to 1.6 times the threshold √n_j/N of one class, so that classes are alive in some cases and zero in others,
+    often close to a threshold, and never within a hundredth of it. Every tenth case has features that are too narrow.
     """
     _check(count)
     out = []
@@ -297,8 +297,9 @@ def features(model: str, *, count: int = FEATURE_CASES, seed: int = 0) -> list[F
         N, K = sum(sizes), len(sizes)
         loss, bias = ("ce", "mse")[index % 2], bool(index // 2 % 2) and len(set(sizes)) == 1
         thresholds = [math.sqrt(n) / N * f for n in sizes for f in (1.0, math.sqrt((K - 1) / K))]
+        part = PARTS[(index // 2 + index // 8) % len(PARTS)]
         while True:
-            L = math.sqrt(sizes[rng.integers(K)]) / N * math.exp(rng.uniform(-1.9, 0.5))
+            L = math.sqrt(sizes[rng.integers(K)]) / N * part * rng.uniform(0.96, 1.04)
             if all(abs(L / T - 1) > 0.01 for T in thresholds):
                 break
         ratio = math.exp(rng.uniform(-2.0, 2.0))

@@ -1,8 +1,9 @@
 """Neural collapse, continued: when classes become zero or merge, the dual behind the values, feasibility at random.
 
 "Class k is zero" is said with optimal values, which can be certified: V_k is the best value of networks whose features
-of class k are zero. J = V_k means that such a network is optimal, J < V_k that none is. In the same way J_c is the best
-value of networks that treat all classes of the minority alike.
+of class k are zero. J = V_k means that such a network is optimal, J < V_k that none is; the latter is stated with a
+margin, so that a wrong threshold can be refuted on either side. In the same way J_c is the best value of networks that
+treat all classes of the minority alike: separating them by c gains (k_B-1)√n_B (L_0-L)c - k_B n_B c²/(8N) at least.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from theory.quantity import (
     inner,
     log,
     minimum,
+    relu,
     sqrt,
     step,
     total,
@@ -49,20 +51,25 @@ EXACT = 1e-30  # the resolution of what is evaluated in ball arithmetic alone
 
 L_0, alive = var("L_0"), var("alive")
 L_0_j, alive_j, V = var("L_0", "j"), var("alive", "j"), var("V", "j")
-J_c = var("J_c")
+J_c, k_B = var("J_c"), var("k_B")
 _ALIVE = "1 below the threshold L_0, 0 from there on"
 
 
-def _dies(without: Quantity) -> tuple[Part, ...]:
-    """J = without from the threshold on, and J < without below it; each part is trivial on the other side."""
+def _dies(without: Quantity, margin: Quantity) -> tuple[Part, ...]:
+    """J = without from the threshold on, and J + margin ≤ without below it; each part is trivial on the other side."""
     return (
         Part(
             "from the threshold on",
             equals(J + (1 - alive) * (without - J), J),
             resolution=RESOLUTION,
         ),
-        Part("below the threshold", without + (1 - alive) > J),
+        Part("below the threshold", J + margin <= without + (1 - alive)),
     )
+
+
+def spread(ratio: Quantity) -> Quantity:
+    """Σ_r (√p_r - √(1/K))² over the K - 1 wrong classes, p_r = ratio/K: less than log K minus the entropy."""
+    return (K - 1) / K * (1 - sqrt(ratio)) ** 2
 
 
 UFM_CE_ZERO = Statement(
@@ -77,7 +84,7 @@ UFM_CE_ZERO = Statement(
         Definition("L_0", 1 / (K * sqrt(n_min)), "the threshold"),
         Definition("alive", step(L_0 - L), _ALIVE),
     ),
-    parts=_dies(log(K)),
+    parts=_dies(log(K), spread(minimum(L / L_0, 1))),
     setting=UFM_CE,
     claim=f"{CLAIMS}:FeatureClaim",
 )
@@ -99,7 +106,10 @@ UPFM_CE_ZERO = Statement(
             equals(J + amax((1 - alive_j) * (V - J), "j"), J),
             resolution=RESOLUTION,
         ),
-        Part("below the threshold", number(0) < amin(V - J + (1 - alive_j), "j")),
+        Part(
+            "below the threshold",
+            number(0) <= amin(V - J - n / N * spread(minimum(L / L_0_j, 1)) + (1 - alive_j), "j"),
+        ),
     ),
     setting=UPFM_CE,
     claim=f"{CLAIMS}:ThresholdClaim",
@@ -137,10 +147,11 @@ MINORITY = Statement(
     definitions=(
         L_DEFINITION,
         Definition("n_B", amin(n, "j"), "points of a minority class"),
+        Definition("k_B", total(_SMALL, "j"), "the number of these classes"),
         Definition("L_0", sqrt(var("n_B")) / N, "the threshold"),
         Definition("alive", step(L_0 - L), _ALIVE),
     ),
-    parts=_dies(J_c),
+    parts=_dies(J_c, 2 * N * (k_B - 1) ** 2 / k_B * relu(L_0 - L) ** 2),
     setting=UFM_CE,
     claim=f"{CLAIMS}:ThresholdClaim",
 )
