@@ -86,6 +86,7 @@ UFM_CE_ZERO = Statement(
     ),
     parts=_dies(log(K), spread(minimum(L / L_0, 1))),
     setting=UFM_CE,
+    derivations={"ce": "theory.derivations_collapse_zero:ufm_zero"},
     claim=f"{CLAIMS}:FeatureClaim",
 )
 

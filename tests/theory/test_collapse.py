@@ -19,6 +19,7 @@ from theory import derivations_collapse as squares
 from theory import derivations_collapse_ce as simplices
 from theory import derivations_collapse_dual as dual
 from theory import derivations_collapse_frames as frames
+from theory import derivations_collapse_zero as zero
 from theory.collapse_derivation_setting import (
     CLASSES,
     J,
@@ -29,7 +30,7 @@ from theory.collapse_derivation_setting import (
     lambda_W,
     n,
 )
-from theory.collapse_thresholds import UPFM_CE_DUAL
+from theory.collapse_thresholds import UFM_CE_ZERO, UPFM_CE_DUAL
 from theory.derivation import Derivation, Step, StepError
 from theory.justifications import Assume
 from theory.symbols import Rel, eq, le, lt
@@ -40,6 +41,7 @@ CHAINS: list[tuple[Any, Callable[[], Derivation]]] = [
     (c.UFM_CE_VALUE, simplices.ufm_value),
     (c.UPFM_CE_VALUE, frames.upfm_value),
     (UPFM_CE_DUAL, dual.upfm_dual),
+    (UFM_CE_ZERO, zero.ufm_zero),
 ]
 MEMO: dict[Any, Any] = {}  # steps that a wrong chain shares with the right one are checked once
 IDS = [s.id for s, _ in CHAINS]
@@ -94,6 +96,33 @@ def test_the_derivation_proves_the_stated_formula(
     with ctx.workprec(256):
         gap = arb(stated) - arb(proved)
     assert gap.contains(0) and gap.rad() < 1e-60
+
+
+@pytest.mark.parametrize("sizes,W,H", NUMBERS[:2])
+def test_the_zero_threshold_is_proved_as_stated(sizes: tuple[int, ...], W: Any, H: Any) -> None:
+    verified = zero.ufm_zero().verify()
+    L_sq, K = W * H, len(sizes)
+    numbers = {
+        "K": K,
+        "n": list(sizes),
+        "lambda_W": W,
+        "lambda_H": H,
+        "J": Fraction(7, 9),
+    }
+    with ctx.workprec(256):
+        ratio = (arb(L_sq.numerator) / L_sq.denominator * sizes[0]).sqrt() * K
+        rho = ratio if ratio < 1 else arb(1)
+    for part in UFM_CE_ZERO.parts:
+        op, lhs, rhs = verified.conclusion_data(part.name)
+        relation = UFM_CE_ZERO.expand(part.relation)
+        assert {"=": "=="}.get(op, op) == relation.op
+        for proved, side in ((lhs, relation.lhs), (rhs, relation.rhs)):
+            letters_ = numbers | {"alive": int(ratio < 1), "rho": rho}
+            with ctx.workprec(256):
+                gap = arb(StaticValues(letters_, {}).evaluate(proved)) - arb(
+                    StaticValues(numbers, {"n": "j"}).evaluate(side.to_data())
+                )
+            assert gap.contains(0) and gap.rad() < 1e-60
 
 
 # -- against formulas written once more, by hand --------------------------------------------------------------------
@@ -183,6 +212,9 @@ WRONG: list[tuple[str, Callable[[], Derivation], str, Rel]] = [
     ("the threshold of free features", frames.upfm_value, "theta", eq(letters.theta**2 * K**2 * n, N**2 * L ** 2)),
     ("free biases", frames.upfm_value, "biases", eq(letters.bias * 0, 0)),
     ("one part in K too much", dual.upfm_dual, "B", eq(dual.B, dual.gamma * dual.gamma_i * (1 - dual.same))),
+    ("a dead class that is alive", zero.ufm_zero, "dead", eq(zero.alive * (1 - K * simplices.t), 0)),
+    ("all classes kept", zero.ufm_zero, "margin", le(J + 2 * zero.SPREAD, sympy.log(K))),
+    ("another uniform entropy", zero.ufm_zero, "divergence", le(J, sympy.log(K) - 1)),
     ("a dual that is too large", dual.upfm_dual, "size of gamma", le(dual.gamma_sq * n, K * lambda_W * lambda_H)),
 ]  # fmt: skip
 
