@@ -17,7 +17,7 @@ import numpy as np
 
 from numerics.features import Array, FeatureProblem
 from numerics.features_descent import Network
-from numerics.features_dual import Dual, dual_value
+from numerics.features_dual import Dual, dual_value, zero_dual
 from numerics.features_programs import LiftSolution
 from proofs_checks.certificate import Certificate
 from proofs_checks.exact_data import Matrix, exact_text, exact_texts
@@ -118,6 +118,7 @@ def optimum_certificate(
         # the value may be zero, which rounding would hide
         exact_b, exact_value = _without_features(instance)
         shift, value = exact_texts([exact_b])[0], float(exact_value)
+        dual = dual if exact_value else zero_dual(problem)
     reason = ""
     for pad, shrink in STEPS:
         shrunk, bound = _shrunk(problem, dual, shrink)
@@ -271,7 +272,7 @@ def _texts(rows: Any) -> list[list[str]]:
 
 
 def _down(value: float, pad: float) -> float:
-    return value - pad * abs(value)
+    return value - pad * abs(value) + 0.0  # no -0.0
 
 
 def _up(value: float, pad: float) -> float:

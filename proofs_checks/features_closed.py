@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 BITS = 256
+ROUNDING = 1e-14  # relative: a singular value that is zero
 NEAR = 1e-9  # relative: closer to an eigenvalue than this, a branch is left open
 
 
@@ -164,6 +165,7 @@ def _singular_values(Y: Array, counts: Sequence[int], L2: Fraction, bias: bool) 
     N, L = n.sum(), float(np.sqrt(float(L2)))
     mean = Y @ n / N if bias else np.zeros(len(Y))
     P, sigma, Qt = np.linalg.svd((Y - mean[:, None]) * np.sqrt(n), full_matrices=False)
+    sigma[sigma < ROUNDING * float(np.abs(Y * np.sqrt(n)).max())] = 0.0  # all columns alike
     kept = np.maximum(sigma - N * L, 0.0)
     value = np.where(sigma > N * L, L * sigma - N * L * L / 2, sigma**2 / (2 * N)).sum()
     Z = (P * kept) @ Qt / np.sqrt(n)

@@ -96,7 +96,7 @@ def _bound(dual: Dual) -> float:
 
 
 def _value(network: Network) -> float:
-    return network.value
+    return network.value if network.value > NOTHING else 0.0
 
 
 def _descended(problem: FeatureProblem, start: Network) -> list[Network]:

@@ -255,10 +255,19 @@ def test_targets_that_are_one_hot_are_the_classes():
     assert a.solver == pytest.approx(b.solver, rel=1e-9) and a.geometry == b.geometry
 
 
-@pytest.mark.parametrize(("targets", "bias"), [([[0, 0]], False), ([[0.1, 0.1], [7, 7]], True)])
+@pytest.mark.parametrize(
+    ("targets", "bias"),
+    [
+        ([[0, 0]], False),
+        ([[0.1, 0.1], [7, 7]], True),
+        ([[-735.0], [-561.0], [-399.0], [1137.0]], True),
+    ],
+)
 def test_targets_that_cost_nothing(targets, bias):
-    r = upfm(targets=targets, loss="mse", lambda_w=1, lambda_h=1, bias=bias)
-    assert (r.status, r.lower_bound, r.upper_bound, r.relative_gap) == ("solved", 0.0, 0.0, 0.0)
+    for model in (ufm, upfm):
+        r = model(targets=targets, loss="mse", lambda_w=1, lambda_h=1, bias=bias)
+        proved(r)
+        assert (r.status, r.lower_bound, r.upper_bound, r.relative_gap) == ("solved", 0.0, 0.0, 0.0)
 
 
 # -- what is said, and what is refused
