@@ -118,6 +118,7 @@ def judge(statements: Sequence[Statement], case: StaticCase) -> list[Verdict]:
 def _other_setting(statement: Statement, case: StaticCase) -> str:
     setting = statement.setting
     for word, own, allowed in (
+        ("model", case.model, (setting.model,)),
         ("loss", case.loss, setting.losses),
         ("reduction", case.reduction, (setting.reduction,)),
     ):

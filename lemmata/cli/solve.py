@@ -292,6 +292,10 @@ def _answer(title: str, run: Callable[[Path | None], Any], *, json: bool, out: P
             answer["certificate"] = str(out / "certificate.json")
         else:
             answer["certificate"] = found.certificate.to_data()
+        # that the relaxation is not tight is a claim of its own
+        further = getattr(found, "gap_certificate", None)
+        if further is not None and folder is not None:
+            further.write(folder / "gap-certificate.json")
         if folder is not None:
             from proofs_checks.files import write_json
 

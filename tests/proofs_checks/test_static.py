@@ -209,6 +209,7 @@ def test_settings_and_refusals() -> None:
         api.check(replace(BOUND, claim="nowhere:Claim"), Square(Fraction(1)))
     with pytest.raises(LemmataError, match="not measured here"):
         api.check(statement(Part("bound", var("z") <= x)), Square(Fraction(1)))
+    assert judge([foreign], Square(Fraction(1)))[0].status is Status.VACUOUS
     with pytest.raises(LemmataError, match="needs trials"):
         judge([LAW], Square(Fraction(1)))
     with pytest.raises(LemmataError, match="no trajectories"):
