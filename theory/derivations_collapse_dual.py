@@ -64,6 +64,7 @@ def upfm_dual() -> Derivation:
             "other entry",
             eq(Inner(one, Vec("e", i)), 1),
             Identity(of=Cite("one entry", ((j, i),))),
+            "for e_i",
         ),
         Step(
             "products",

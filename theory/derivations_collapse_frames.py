@@ -109,9 +109,9 @@ def _sign_steps() -> list[Step]:
             combine((1, "tau <= 1/K"), (1, "tau > 0"), (-1, "right class")),
             "1 - (K-1)τ >= τ",
         ),
-        Step("TOP > 0", lt(0, TOP), combine((1, "q > 0"), (1, "right class"))),
-        Step("q_r > 0", lt(0, q_r), Identity(of=Cite("q > 0", to_r))),
-        Step("tau_r > 0", lt(0, tau_r), Identity(of=Cite("tau > 0", to_r))),
+        Step("TOP > 0", lt(0, TOP), combine((1, "q > 0"), (1, "right class")), "the same number"),
+        Step("q_r > 0", lt(0, q_r), Identity(of=Cite("q > 0", to_r)), "for class r"),
+        Step("tau_r > 0", lt(0, tau_r), Identity(of=Cite("tau > 0", to_r)), "for class r"),
     ]
 
 
@@ -123,7 +123,7 @@ def _probability_steps() -> list[Step]:
             combine((q, "probability"), (-P, "right class")),
             "the collapsed network gives the right class the probability q_j",
         ),
-        Step("P > 0", lt(0, P), combine((1, "q > 0"), (-1, "P = q"))),
+        Step("P > 0", lt(0, P), combine((1, "q > 0"), (-1, "P = q")), "the same number"),
     ]
 
 
