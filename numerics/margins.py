@@ -22,10 +22,12 @@ import contextlib
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.arrangements_leaves import shortest
 from numerics.errors import NumericsError
 
 Float = NDArray[np.float64]
@@ -56,27 +58,23 @@ class Peak:
         return self.pattern[0]
 
 
-def peak(X: Float, y: Float, q: Float, pattern: Pattern) -> Peak | None:
-    """The maximum over the unit ball of φ with (z)_+ replaced as the pattern says; None where it is 0."""
+def peak(X: Float, y: Float, q: Float, pattern: Pattern, near: Float | None = None) -> Peak | None:
+    """The maximum over the unit ball of φ with (z)_+ replaced as the pattern says; None where it is 0.
+
+    Args:
+        near: (d,) a direction near the maximiser, if one is known.
+    """
     sign, active = pattern
     chosen = list(active)
     a = q[chosen] @ X[chosen]
     against = np.flatnonzero((y == -sign) & (q > 0))
-    residual = _to_zonotope(a, (q[against, None] * X[against]).T)
+    terms = q[against, None] * X[against]
+    start = terms @ (a if near is None else near) > 0
+    residual = shortest(a, -terms, np.zeros((0, X.shape[1])), start).g
     value = float(np.linalg.norm(residual))
     if not value > 1e-14 * float(q @ np.linalg.norm(X, axis=1)):
         return None
     return Peak(value, residual / value, pattern)
-
-
-def _to_zonotope(a: Float, B: Float) -> Float:
-    """a - B θ of smallest norm over θ in [0, 1]^n."""
-    from scipy.optimize import lsq_linear
-
-    if not B.shape[1]:
-        return a
-    found = lsq_linear(B, a, bounds=(0.0, 1.0), method="bvls", tol=1e-15)
-    return a - B @ np.clip(found.x, 0.0, 1.0)
 
 
 def pattern_of(X: Float, y: Float, u: Float, sign: int) -> Pattern:
@@ -90,22 +88,22 @@ def peaks(
     """Local maxima of φ, the largest first: uphill from the best of the starts (m, d) and from known patterns."""
     seen: dict[Pattern, Peak | None] = {}
 
-    def at(pattern: Pattern) -> Peak | None:
+    def at(pattern: Pattern, near: Float | None = None) -> Peak | None:
         if pattern not in seen:
-            seen[pattern] = peak(X, y, q, pattern)
+            seen[pattern] = peak(X, y, q, pattern, near)
         return seen[pattern]
 
     activations = np.maximum(starts @ X.T, 0.0) @ (q * y)
-    todo: list[Pattern] = list(known)
+    todo: list[tuple[Pattern, Float | None]] = [(pattern, None) for pattern in known]
     for sign in (1, -1):
         best = np.argsort(-sign * activations, kind="stable")[:_KEPT]
-        todo += [pattern_of(X, y, starts[i], sign) for i in best]
-    for pattern in todo:
-        here = at(pattern)
+        todo += [(pattern_of(X, y, starts[i], sign), starts[i]) for i in best]
+    for pattern, near in todo:
+        here = at(pattern, near)
         for _ in range(_UPHILL):
             if here is None:
                 break
-            after = at(pattern_of(X, y, here.direction, here.sign))
+            after = at(pattern_of(X, y, here.direction, here.sign), here.direction)
             if after is None or not after.value > here.value * (1 + 1e-15):
                 break
             here = after
@@ -115,7 +113,7 @@ def peaks(
 
 @dataclass(frozen=True)
 class Restricted:
-    """The game restricted to some patterns: weights q (n,), its value, which is at most the margin, and neurons (s, u).
+    """The game restricted to some patterns: weights q (n,), its value, which is at most the margin, and a network.
 
     The neurons are the multipliers of the cones; they fit each other better than the peaks at q, which is determined by
     fewer equations than it has entries when few neurons are needed.
@@ -124,6 +122,7 @@ class Restricted:
     q: Float
     value: float
     neurons: tuple[tuple[int, Float], ...]
+    outer: tuple[float, ...]
 
 
 def restricted_game(
@@ -139,23 +138,31 @@ def restricted_game(
     """
     import cvxpy as cp
 
-    n = len(X)
+    n, d = X.shape
     spread = np.zeros((n, len(orbits)))
     for k, orbit in enumerate(orbits):
         spread[list(orbit), k] = 1.0 / len(orbit)
     weights, t = cp.Variable(len(orbits)), cp.Variable()
     constraints = [weights >= 0, cp.sum(weights) == 1]
-    cones = []
-    for sign, active in patterns:
+    cones: dict[int, Any] = {}
+    members = {sign: [p for s, p in patterns if s == sign] for sign in (1, -1)}
+    for sign, chosen in members.items():
+        if not chosen:
+            continue
+        active = np.zeros((len(chosen), n))
+        for k, rows in enumerate(chosen):
+            active[k, list(rows)] = 1.0
+        # (patterns, d, orbits): the sum over the active points as a function of the weights
+        forward = np.einsum("pi,id,io->pdo", active, X / scale, spread)
+        gradient = cp.reshape(forward.reshape(-1, len(orbits)) @ weights, (len(chosen), d), "C")
         against = np.flatnonzero(y == -sign)
-        forward = X[list(active)].T @ spread[list(active)] / scale
-        gradient = forward @ weights
         if against.size:
-            w = cp.Variable(against.size)
-            constraints += [w >= 0, w <= spread[against] @ weights]
-            gradient = gradient - (X[against].T / scale) @ w
-        cones.append(cp.SOC(t, gradient))
-    problem = cp.Problem(cp.Minimize(t), constraints + cones)
+            w = cp.Variable((len(chosen), against.size))
+            most = cp.reshape(spread[against] @ weights, (1, against.size), "C")
+            constraints += [w >= 0, w <= np.ones((len(chosen), 1)) @ most]
+            gradient = gradient - w @ (X[against] / scale)
+        cones[sign] = cp.SOC(t * np.ones(len(chosen)), gradient, axis=1)
+    problem = cp.Problem(cp.Minimize(t), constraints + list(cones.values()))
     for tolerance in _TOLERANCES:
         tight = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), tolerance)
         # whatever the solver says of its answer, here or in a warning, the answer is re-evaluated
@@ -169,22 +176,30 @@ def restricted_game(
             f"the cone solver finds no weights for {len(patterns)} patterns; scale the points alike"
         )
     q = spread @ np.maximum(weights.value, 0.0)
-    neurons = []
-    for (sign, _), cone in zip(patterns, cones, strict=True):
-        u = -np.asarray(cone.dual_value[1], dtype=float).ravel()
-        size = float(np.linalg.norm(u))
-        if np.isfinite(size) and size > 1e-12:
-            neurons.append((sign, u / size))
-    return Restricted(q / q.sum(), scale * float(t.value), tuple(neurons))
+    neurons, outer = [], []
+    for sign, cone in cones.items():
+        for u in -np.asarray(cone.dual_value[1], dtype=float):
+            size = float(np.linalg.norm(u))
+            if np.isfinite(size) and size > 1e-12:
+                neurons.append((sign, u / size))
+                outer.append(size)
+    return Restricted(q / q.sum(), scale * float(t.value), tuple(neurons), tuple(outer))
 
 
 def outer_weights(
-    X: Float, y: Float, orbits: Sequence[Sequence[int]], neurons: Sequence[tuple[int, Float]]
+    X: Float,
+    y: Float,
+    orbits: Sequence[Sequence[int]],
+    neurons: Sequence[tuple[int, Float]],
+    guess: Float | None = None,
+    slack: float = 0.0,
 ) -> Float:
     """c >= 0 with sum 1 that maximises the smallest margin of Σ_j c_j s_j (<u_j, x>)_+, averaged over orbits.
 
     Args:
         neurons: pairs (s_j, u_j) of a sign and a unit vector.
+        guess: (m,) weights that may be better than those of the linear program, which has an absolute error.
+        slack: the share of the margin that those of the linear program, which are sparse, may lose to the guess.
 
     Raises:
         NumericsError: the linear program is not solved.
@@ -211,23 +226,29 @@ def outer_weights(
         raise NumericsError(
             f"the linear program of the outer weights is not solved: {found.message}"
         )
-    return _tightened(rows / scale, np.maximum(found.x[:m], 0.0))
+    few = _tightened(rows / scale, np.maximum(found.x[:m], 0.0))
+    if guess is None or not guess.sum() > 0:
+        return few
+    many = _tightened(rows / scale, guess)
+    return few if (rows @ few).min() >= (1 - slack) * (rows @ many).min() else many
 
 
 def _tightened(rows: Float, c: Float) -> Float:
-    """Outer weights with the margins that are nearly smallest made equal, where that raises the smallest."""
-    for width in (1e-5, 1e-6, 1e-7, 1e-8):
+    """Outer weights with sum 1 and the margins that are nearly smallest made equal, where that raises the smallest."""
+    c = c / c.sum()
+    for width in 10.0 ** -np.arange(2.0, 12.0):
         margins = rows @ c
-        low = np.flatnonzero(margins <= margins.min() + width)
+        least = margins.min()
+        low = np.flatnonzero(margins <= least + width * abs(least))
         used = np.flatnonzero(c > 1e-9 * c.max())
         system = np.block(
             [[rows[np.ix_(low, used)], -np.ones((low.size, 1))], [np.ones(used.size), 0.0]]
         )
-        target = np.r_[margins.min() - margins[low], 0.0]
+        target = np.r_[least - margins[low], 0.0]
         step = np.linalg.lstsq(system, target, rcond=1e-13)[0][:-1]
         trial = c.copy()
         trial[used] = np.maximum(trial[used] + step, 0.0)
         trial /= trial.sum()
-        if (rows @ trial).min() > margins.min():
+        if (rows @ trial).min() > least:
             c = trial
     return c

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from numerics.margins import Pattern
+    from numerics.margins import Pattern, Peak, Restricted
 
     Float = NDArray[np.float64]
     Neuron = tuple[int, Float]
@@ -83,15 +83,15 @@ def bounds_f1(
     """Lower and upper bound of the margin in the space "f1", and what proves them."""
     game = Game.of(points, labels, reflections)
     played = _play(game, gap)
-    best = _network(game, played.neurons)
+    best = _network(game, played, gap / 64)
     q, reason = played.q, played.reason
     if not reason and not certify:
         return Bounds(best[0], Fraction(played.priced), q, "network", best[1], None)
     if not reason:
         upper, witness = _certified(game, q, Fraction(played.priced))
-        if witness is not None:
+        if witness is not None and upper**2 <= min(_dot(x, x) for x in points):
             return Bounds(best[0], upper, q, "network", best[1], witness)
-        reason = f"the sign tree does not prove the upper bound {played.priced:.9g}; scale the points alike"
+        reason = f"the weights that were found prove no more than {float(upper):.9g}; scale the points alike"
     upper, q, witness = _unsolved(game, played, certify)
     return Bounds(best[0], upper, q, "network", best[1], witness, reason)
 
@@ -100,11 +100,12 @@ def bounds_f1(
 class _Played:
     """Weights, neurons for a network, the price of the weights, and why the search ended early, or "".
 
-    ``too_many``: the weights cannot be priced.
+    ``last``: the restricted game that was solved last. ``too_many``: the weights cannot be priced.
     """
 
     q: Row
     neurons: list[Neuron]
+    last: Restricted | None
     priced: float = 0.0
     reason: str = ""
     too_many: bool = False
@@ -117,52 +118,87 @@ def _play(game: Game, gap: float) -> _Played:
     from numerics.margins import pattern_of, peak, peaks, restricted_game
 
     X, y = game.X, game.y
-    rng = np.random.default_rng(0)
-    starts = rng.standard_normal((STARTS, X.shape[1]))
-    starts = np.vstack([starts, X, -X])
-    sizes = np.linalg.norm(starts, axis=1)
-    starts = starts[sizes > 0] / sizes[sizes > 0, None]
+    starts = _starts(X)
     weights = game.weights(np.full(len(X), 1.0 / len(X)))
     q = np.array([float(a) for a in weights])
     patterns: dict[Pattern, None] = {}
-    value, slack = 0.0, gap / 8
-    multipliers: list[Neuron] = []
+    value, slack = 0.0, gap / 64
+    last: Restricted | None = None
     neurons: list[Neuron] = []
     for _ in range(MOST_ROUNDS):
         known = [p for p in (peak(X, y, q, pattern) for pattern in patterns) if p is not None]
         lively = np.vstack([starts, *(p.direction[None] for p in known)])
         found = [*known, *peaks(X, y, q, starts=lively, known=patterns)]
         found.sort(key=lambda p: -p.value)
-        if not found:
-            weights = game.weights(q)
-            return _Played(
-                weights, neurons, reason="the weighted features cancel in floating point"
-            )
-        neurons = [(p.sign, p.direction) for p in found if p.value > 0.5 * found[0].value]
-        neurons += multipliers
+        top = found[0].value if found else 0.0
+        neurons = [(p.sign, p.direction) for p in found if p.value > 0.5 * top]
         new = [p for p in found if p.value > value * (1 + slack) and p.pattern not in patterns]
         if not new:
+            if found:
+                q, last = _refined(game, q, found, list(patterns), last)
             weights = game.weights(q)
             try:
                 priced, u = _priced(game, weights)
             except (LemmataError, NumericsError) as error:
                 reason = f"the patterns are too many to price them all: {error}"
-                return _Played(weights, neurons, reason=reason, too_many=True)
-            if priced > found[0].value * (1 + slack):
+                return _Played(weights, neurons, last, reason=reason, too_many=True)
+            if priced > value * (1 + slack):
                 fresh = (peak(X, y, q, pattern_of(X, y, u, s)) for s in (1, -1))
                 new = [p for p in fresh if p is not None and p.pattern not in patterns]
             if not new:
-                return _Played(weights, neurons, priced)
+                reason = "" if found else "the weighted features cancel in floating point"
+                return _Played(weights, neurons, last, priced, reason)
+            top = priced
         patterns |= dict.fromkeys(p.pattern for p in new[:MOST_NEW])
         # the restricted game may have the value 0 at first
-        scale = max(value, 1e-3 * found[0].value)
+        scale = max(value, 1e-3 * top)
         try:
-            played = restricted_game(X, y, game.orbits, list(patterns), scale)
+            last = restricted_game(X, y, game.orbits, list(patterns), scale)
         except NumericsError as error:
-            return _Played(weights, neurons, reason=str(error))
-        q, value, multipliers = played.q, played.value, list(played.neurons)
+            return _Played(weights, neurons, last, reason=str(error))
+        q, value = last.q, last.value
     reason = f"the search ended after {MOST_ROUNDS} rounds; ask for a larger gap"
-    return _Played(game.weights(q), neurons, reason=reason)
+    return _Played(game.weights(q), neurons, last, reason=reason)
+
+
+def _starts(X: Float) -> Float:
+    """Unit vectors from which to look for peaks: random ones, random ones after whitening, and the points."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    plain = rng.standard_normal((STARTS, X.shape[1]))
+    _, sizes, axes = np.linalg.svd(X, full_matrices=False)
+    kept = sizes > 1e-13 * sizes[0]
+    # the signs at the points are then as random as for points without a scale or direction of their own
+    white = (rng.standard_normal((STARTS, int(kept.sum()))) / sizes[kept]) @ axes[kept]
+    starts = np.vstack([plain, white, X, -X])
+    sizes = np.linalg.norm(starts, axis=1)
+    found: Float = starts[sizes > 0] / sizes[sizes > 0, None]
+    return found
+
+
+def _refined(
+    game: Game,
+    q: Float,
+    found: Sequence[Peak],
+    patterns: Sequence[Pattern],
+    last: Restricted | None,
+) -> tuple[Float, Restricted | None]:
+    """The game on the patterns that matter, solved once more: fewer cones give better numbers, where they do.
+
+    The better weights, and the game that gave them.
+    """
+    from numerics.margins import peak, restricted_game
+
+    best = found[0].value
+    high = [p.pattern for p in found if p.value > best * (1 - 1e-4) and p.pattern in patterns]
+    try:
+        again = restricted_game(game.X, game.y, game.orbits, high, best)
+    except NumericsError:
+        return q, last
+    after = (peak(game.X, game.y, again.q, pattern) for pattern in patterns)
+    better = max((p.value for p in after if p is not None), default=best) < best
+    return (again.q, again) if better else (q, last)
 
 
 def _priced(game: Game, q: Row) -> tuple[float, Float]:
@@ -191,7 +227,7 @@ def _unsolved(game: Game, played: _Played, certify: bool) -> tuple[Fraction, Row
     """The upper bound that the weights give, where it can be proved; else ‖x_i‖ of the smallest point."""
     from proofs_checks.sign_tree import bound_witness
 
-    squares = [sum((t * t for t in x), Fraction(0)) for x in game.points]
+    squares = [_dot(x, x) for x in game.points]
     least = squares.index(min(squares))
     try:
         if not played.too_many:
@@ -210,18 +246,26 @@ def _unsolved(game: Game, played: _Played, certify: bool) -> tuple[Fraction, Row
 
 
 # -- the network ----------------------------------------------------------------------------------------------------
-def _network(game: Game, found: Sequence[Neuron]) -> tuple[Fraction, list[Any]]:
+def _network(game: Game, played: _Played, slack: float) -> tuple[Fraction, list[Any]]:
     """The best network that the neurons and their images make, with the lower bound that it proves."""
     import numpy as np
 
     from numerics.margins import outer_weights
 
+    found, guess = list(played.neurons), [0.0] * len(played.neurons)
+    if played.last is not None:
+        found += played.last.neurons
+        guess += played.last.outer
     if not found:
         return Fraction(0), []
     if game.reflections:
-        found = [(s, np.array(u)) for s, u in {(s, snapped(u.tolist())): 0 for s, u in found}]
+        sums: dict[tuple[int, tuple[float, ...]], float] = {}
+        for (sign, u), weight in zip(found, guess, strict=True):
+            key = (sign, snapped(u.tolist()))
+            sums[key] = sums.get(key, 0.0) + weight
+        found, guess = [(sign, np.array(u)) for sign, u in sums], list(sums.values())
     try:
-        c = outer_weights(game.X, game.y, game.orbits, found)
+        c = outer_weights(game.X, game.y, game.orbits, found, np.array(guess), slack)
     except NumericsError:
         return Fraction(0), []
     moves = [

@@ -195,6 +195,21 @@ def test_scaling_the_points_scales_the_margin(space: str, factor: float) -> None
 
 
 @pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("columns", [(1.0, 1e2, 1e4), (1.0, 1.0, 1e6)])
+def test_columns_of_different_units(space: str, columns: tuple[float, ...]) -> None:
+    rng = np.random.default_rng(1)
+    X, y = (rng.standard_normal((12, 3)) + 3) * np.array(columns), rng.choice([-1, 1], 12)
+    result = margin(X, y, space=space, gap=1e-6)
+    assert_solved(result, 1e-6)
+    assert result.lower > 0
+
+
+def test_a_small_point_bounds_the_margin() -> None:
+    result = margin([[1e-12, 0], [1, 1], [1e12, -1]], [1, -1, 1])
+    assert result.rigor is Rigor.PROVED and result.upper <= 1e-12 * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("space", SPACES)
 def test_twins_have_the_same_margin(space: str) -> None:
     plain = margin(DATA, LABELS, space=space)
     c, s = 0.6, 0.8
