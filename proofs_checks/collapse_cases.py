@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from proofs_checks.audit.core import Rejected, exact
 from proofs_checks.case import digest
-from proofs_checks.exact_data import exact_number, exact_text
+from proofs_checks.exact_data import exact_number, exact_text, read_exact
 from theory.errors import LemmataError
 
 FEATURE_FORMAT, GAUSSIAN_FORMAT = "lemmata-feature-case/1", "lemmata-gaussian-case/1"
@@ -242,19 +241,6 @@ class GaussianCase:
 
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def read_exact(text: Any, name: str) -> Fraction:
-    """The inverse of `proofs_checks.exact_data.exact_text`.
-
-    Raises:
-        LemmataError: neither "p/q" in lowest terms nor a hexadecimal float.
-    """
-    try:
-        number = exact(text, name)
-    except Rejected as error:
-        raise LemmataError(str(error)) from error
-    return Fraction(int(number.p), int(number.q))
 
 
 def _require(data: Any, wanted: str, what: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from numbers import Rational
 from typing import Any
 
+from proofs_checks.csv_table import refusal, to_fraction
 from theory.errors import LemmataError
 
 Row = tuple[Fraction, ...]
@@ -28,13 +30,22 @@ def exact_number(value: Any, name: str) -> Fraction:
         return Fraction(int(value.numerator), int(value.denominator))
     try:
         if isinstance(value, str):
-            return Fraction(value)
+            return _written(value)
         number = float(value)
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         raise LemmataError(f"{name} is {value!r}: give a finite number") from None
     if not math.isfinite(number):
         raise LemmataError(f"{name} is {number}: repair the value or drop its row")
     return Fraction(number)
+
+
+def _written(text: str) -> Fraction:
+    """The rational that a text denotes: "p/q", or a number in the range of binary64, whose exponent is short."""
+    if re.fullmatch(r"[+-]?[0-9]{1,4000}/[0-9]{1,4000}", text):
+        return Fraction(text)
+    if refusal(text) is not None:
+        raise ValueError(text)
+    return to_fraction(text)
 
 
 def exact_vector(values: Iterable[Any], name: str) -> Row:
@@ -85,3 +96,18 @@ def exact_text(value: Fraction | int | float) -> str:
 def exact_texts(rows: Sequence[Sequence[Fraction]]) -> list[list[str]]:
     """A matrix as certificates write it."""
     return [[exact_text(x) for x in row] for row in rows]
+
+
+def read_exact(text: Any, name: str) -> Fraction:
+    """The inverse of `exact_text`.
+
+    Raises:
+        LemmataError: neither "p/q" in lowest terms nor a hexadecimal float.
+    """
+    from proofs_checks.audit.core import Rejected, exact
+
+    try:
+        number = exact(text, name)
+    except Rejected as error:
+        raise LemmataError(str(error)) from error
+    return Fraction(int(number.p), int(number.q))

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofs_checks.case import digest
-from proofs_checks.collapse_cases import read_exact
 from proofs_checks.exact_data import (
     Matrix,
     Row,
@@ -21,6 +20,7 @@ from proofs_checks.exact_data import (
     exact_text,
     exact_texts,
     exact_vector,
+    read_exact,
 )
 from theory.errors import LemmataError
 

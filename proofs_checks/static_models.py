@@ -42,8 +42,8 @@ class StaticModel:
 
 _CASES, _MARGINS = "proofs_checks.collapse_cases", "proofs_checks.margin_cases"
 MODELS: dict[str, StaticModel] = {
-    "ufm": StaticModel(f"{_CASES}:FeatureCase", "lemmata-feature-case/1", f"{_CASES}:ufm", 40),
-    "upfm": StaticModel(f"{_CASES}:FeatureCase", "lemmata-feature-case/1", f"{_CASES}:upfm", 40),
+    "ufm": StaticModel(f"{_CASES}:FeatureCase", "lemmata-feature-case/1", f"{_CASES}:ufm", 64),
+    "upfm": StaticModel(f"{_CASES}:FeatureCase", "lemmata-feature-case/1", f"{_CASES}:upfm", 64),
     "gaussian-points": StaticModel(
         f"{_CASES}:GaussianCase", "lemmata-gaussian-case/1", f"{_CASES}:gaussian", 6
     ),

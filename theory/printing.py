@@ -6,15 +6,12 @@ from fractions import Fraction
 
 from theory.quantity import Quantity, Relation
 
-_GREEK = {"eps": "ε", "mu": "μ", "alpha": "α", "delta": "δ", "phi": "φ", "eta": "η"}
-_GREEK_TEX = {
-    "eps": r"\varepsilon",
-    "mu": r"\mu",
-    "alpha": r"\alpha",
-    "delta": r"\delta",
-    "phi": r"\varphi",
-    "eta": r"\eta",
-}
+_GREEK = {
+    "eps": "ε", "mu": "μ", "alpha": "α", "beta": "β", "gamma": "γ", "Gamma": "Γ", "delta": "δ", "eta": "η",
+    "lambda": "λ", "nu": "ν", "rho": "ρ", "tau": "τ", "phi": "φ", "Omega": "Ω",
+}  # fmt: skip
+# The usual TeX names but for the letters that have two forms.
+_GREEK_TEX = {name: f"\\{name}" for name in _GREEK} | {"eps": r"\varepsilon", "phi": r"\varphi"}
 _NAMED = {  # names that are words in code and symbols on paper
     "x_plus_norm": ("‖x_+‖", r"\|x_+\|"),
     "x_minus_norm": ("‖x_-‖", r"\|x_-\|"),

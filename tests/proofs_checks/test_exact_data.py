@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proofs_checks.audit.core import exact
-from proofs_checks.exact_data import exact_matrix, exact_number, exact_text, exact_vector
+from proofs_checks.exact_data import (
+    exact_matrix,
+    exact_number,
+    exact_text,
+    exact_vector,
+    read_exact,
+)
 from theory.errors import LemmataError
 
 
@@ -67,4 +73,13 @@ def test_arrays_and_lists_agree() -> None:
 def test_certificates_write_what_the_kernel_reads_back(value: Any) -> None:
     written = exact_text(value)
     back = exact(written, "value")
-    assert Fraction(int(back.p), int(back.q)) == Fraction(value)
+    assert Fraction(int(back.p), int(back.q)) == Fraction(value) == read_exact(written, "value")
+
+
+def test_numbers_as_text() -> None:
+    assert exact_number("0.1", "x") == Fraction(1, 10) and exact_number("-2/6", "x") == -Fraction(
+        1, 3
+    )
+    for text in ("2/6", "0.1", None, "1e999999999"):
+        with pytest.raises(LemmataError, match="neither"):
+            read_exact(text, "x")
