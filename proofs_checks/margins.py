@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from proofs_checks.audit import audit_text
+from proofs_checks.audit.core import MAX_BYTES
 from proofs_checks.certificate import Certificate
 from proofs_checks.exact_data import (
     Matrix,
@@ -124,10 +126,12 @@ def margin(
     certificate, accepted, rejection = None, False, ""
     if certify and bounds.witness is not None:
         certificate = _certificate(points, labels, space, bounds)
-        audit = certificate.audit()
-        accepted = audit.accepted is True
+        text = certificate.to_json()
+        audit = audit_text(text)
+        accepted = audit.accepted is True and len(text.encode()) <= MAX_BYTES
         if not accepted:
-            certificate, rejection = None, f"the certificate is not accepted: {audit.reason}"
+            why = f"longer than {MAX_BYTES} bytes" if audit.accepted else audit.reason
+            certificate, rejection = None, f"the certificate is not accepted: {why}"
     low, high = outwards(bounds.lower, bounds.upper)
     solved = high - low <= gap * high and not rejection
     reason = "" if solved else rejection or bounds.reason or _apart(low, high)
