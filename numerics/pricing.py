@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from numerics.errors import NumericsError
 
 Array = NDArray[np.float64]
+_NEAR = 0.95  # cosine of neurons of one neighbourhood
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Pricing:
             atom = self._project(gradient, pattern, sign)
             if atom.value > threshold and atom.direction.any():
                 found.append(atom)
-                if limit is not None and len(found) >= 8 * limit:
+                if limit is not None and len(found) >= 2 * limit:
                     break
         return _distinct(found, limit)
 
@@ -164,15 +165,22 @@ class Pricing:
 
 
 def _distinct(atoms: list[Atom], limit: int | None) -> list[Atom]:
-    """Best first, without those of the same sign and (to nine digits) direction."""
+    """Best first, without those of the same sign and (to seven digits) direction.
+
+    With a limit, also without those close to a better one: the best of every neighbourhood says more
+    than many of one.
+    """
     atoms = sorted(atoms, key=lambda atom: (-atom.value, atom.sign, tuple(atom.direction)))
+    near = 1 - 1e-14 if limit is None else _NEAR
     kept: list[Atom] = []
-    seen: set[tuple[int, ...]] = set()
+    signed = np.empty((len(atoms), len(atoms[0].direction) + 1)) if atoms else np.empty((0, 1))
     for atom in atoms:
-        key = (atom.sign, *np.rint(atom.direction * 1e9).astype(int).tolist())
-        if key not in seen:
-            seen.add(key)
-            kept.append(atom)
-            if limit is not None and len(kept) >= limit:
-                break
+        row = np.append(atom.direction, 2.0 * atom.sign)
+        # the product of two rows is the cosine + 4 for equal signs, the cosine - 4 else
+        if np.any(signed[: len(kept)] @ row > 4 + near):
+            continue
+        signed[len(kept)] = row
+        kept.append(atom)
+        if limit is not None and len(kept) >= limit:
+            break
     return kept

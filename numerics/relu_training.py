@@ -32,7 +32,8 @@ from numerics.relu_training_loss import TrainingLoss, training_loss
 
 Array = NDArray[np.float64]
 _TIGHT = 1e-13  # relative excess of M(nu) over beta at which the search ends
-_ROUNDS, _STALL, _MOST = 120, 6, 24
+_CLOSE = 1e-2  # at a greater excess a few Newton steps a round are enough
+_ROUNDS, _STALL, _MOST = 150, 6, 48
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _active_rounds(
         )
         joined = neurons.join(Neurons.at(directions, signs, problem.rows))
         weights = np.concatenate([np.ones(len(neurons)), np.zeros(len(found))])
-        trial = settle(joined, problem, weights)
+        trial = settle(joined, problem, weights, steps=60 if excess < _CLOSE else 4)
         neurons = trial if trial.objective(problem) <= now else neurons
     trouble = f"the search stalled with a neuron that pays {excess:.1e} more than beta"
     return neurons, k + 1, "" if excess <= 1e-10 else trouble

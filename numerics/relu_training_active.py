@@ -92,15 +92,17 @@ class Neurons:
         return problem.loss.value(self.output(problem.X), problem.y) + problem.beta * size
 
 
-def settle(neurons: Neurons, problem: Problem, weights: Array | None = None) -> Neurons:
-    """Weights, merging and Newton steps until none of them helps."""
+def settle(
+    neurons: Neurons, problem: Problem, weights: Array | None = None, *, steps: int = 60
+) -> Neurons:
+    """Weights, merging and at most so many Newton steps in turn, until none of them helps."""
     before = np.inf
     for _ in range(8):
         neurons = reweigh(neurons, problem, weights)
         weights, count = None, len(neurons)
         neurons = merge(neurons)
         faces = neurons.sides
-        neurons = slide(neurons, problem)
+        neurons = slide(neurons, problem, steps)
         now = neurons.objective(problem)
         same = len(neurons) == count and np.array_equal(faces, neurons.sides)
         if same and now >= before * (1 - 1e-12):
@@ -198,7 +200,7 @@ def slide(neurons: Neurons, problem: Problem, rounds: int = 60) -> Neurons:
         if not len(neurons):
             break
         gradient, H, z = _quadratic(neurons, bases, problem)
-        step = -_inverse(H) @ gradient
+        step = _newton(H, gradient)
         ends = np.cumsum([b.shape[1] for b in bases])[:-1]
         moves = np.array([b @ m for b, m in zip(bases, np.split(step, ends), strict=True)])
         full, walls = _room(neurons, moves, rows)
@@ -252,6 +254,20 @@ def refine(neurons: Neurons, problem: Problem, rounds: int = 12) -> Array:
         steepest, best = size, nu.astype(float)
         z = z - inverse @ gradient
     return best
+
+
+def _newton(H: Array, gradient: Array) -> Array:
+    """-H^-1 gradient; on the complement of the kernel where H is singular."""
+    scale = np.sqrt(np.maximum(np.diag(H), 1e-300))
+    try:
+        lower = np.linalg.cholesky(H / np.outer(scale, scale))
+    except np.linalg.LinAlgError:
+        return -_inverse(H) @ gradient
+    if np.diag(lower).min() < 1e-5:
+        return -_inverse(H) @ gradient
+    half = np.linalg.solve(lower, gradient / scale)
+    step: Array = -np.linalg.solve(lower.T, half) / scale
+    return step
 
 
 def _inverse(H: Array) -> Array:

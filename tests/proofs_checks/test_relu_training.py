@@ -242,7 +242,7 @@ GOOD = {"X": [[1.0, 2.0], [0.5, -1.0]], "y": [1.0, -1.0], "beta": 0.1}
         ({"X": []}, "empty"),
         ({"X": [[0.0, 0.0], [0.0, 0.0]]}, "zero in every entry"),
         ({"X": [[1.0, 2.0], [1.0, 2.0]]}, "all rows of X are the same"),
-        ({"X": [["1e-400", 2], [1, 1]]}, "rescale X"),
+        ({"X": [[Fraction(1, 10**400), 2], [1, 1]]}, "rescale X"),
         ({"X": [[1e200, 2], [1, 1]]}, "rescale X"),
         ({"y": [1.0, 2.0, 3.0]}, "one target per row"),
         ({"y": ["a", 1]}, "finite number"),
