@@ -192,6 +192,9 @@ def _solve(
     certify: bool,
     limit: int,
 ) -> ReluOptimum:
+    import scipy.optimize
+    import scipy.special  # noqa: F401 (loaded here, so that the seconds are those of the work)
+
     X, y = data.X_float, data.y_float
     started = time.perf_counter()
     arrangement = find_patterns(data, sample=sample, seed=seed, limit=limit)

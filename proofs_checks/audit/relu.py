@@ -54,24 +54,28 @@ def check(claim: Any, inputs: Any, witness: Any, clock: Clock) -> str:
     with ctx.workprec(PRECISION):
         if not _value(loss, X, y, beta, W, v, clock) <= upper:
             raise Rejected(
-                f"the network is not shown to have an objective of at most {_shown(upper)}"
+                f"the network is not shown to have an objective of at most {_shown(most)}"
             )
         if not _dual_value(loss, y, nu, clock) >= lower:
             raise Rejected(
-                f"the dual vector is not shown to have a value of at least {_shown(lower)}"
+                f"the dual vector is not shown to have a value of at least {_shown(least)}"
             )
     check_bound(X, nu, beta * beta, tree, clock)
     return (
         f"proved: over all two-layer ReLU networks without biases on these {n} points in R^{d}, of any width, the "
-        f"least {loss} loss + (beta/2)(|W|^2 + |v|^2) with beta = {_shown(beta)} is at least {_shown(lower)}, "
-        f"and a network of width {len(v)} has at most {_shown(upper)}"
+        f"least {loss} loss + (beta/2)(|W|^2 + |v|^2) with beta = {_shown(weight)} is at least {_shown(least)}, "
+        f"and a network of width {len(v)} has at most {_shown(most)}"
     )
 
 
-def _shown(value: fmpq) -> str:
-    """A number in words: exact where that is short, else in decimals."""
-    text = str(value)
-    return text if len(text) <= 20 else f"{arb(value).str(17, radius=False)}"
+def _shown(text: str) -> str:
+    """A number of the claim in words: as it stands there, and in decimals if it is hard to read."""
+    number = exact(text, "claim")
+    return (
+        text
+        if len(text) <= 12 and "x" not in text
+        else f"{text:.60} (about {arb(number).str(12, radius=False)})"
+    )
 
 
 def _vector(data: Any, what: str, clock: Clock) -> list[fmpq]:
