@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numerics import relu_training
 from numerics.arrangements import enumerate_patterns
 from numerics.errors import NumericsError
 from numerics.relu_training import beta_max, train
@@ -225,3 +226,14 @@ def test_bad_requests() -> None:
         train(X * [1.0, 1e-200], y, 1.0, patterns)
     with pytest.raises(NumericsError, match="at least one neuron"):
         local_network(X, y, 1.0, 0, optimum=train(X, y, 1.0, patterns))
+
+
+def test_the_conic_program_takes_over_where_the_search_stalls(monkeypatch) -> None:
+    X, y = table("20_2")
+    patterns = cells(X)
+    beta = 0.1 * beta_max(X, y, patterns)
+    monkeypatch.setattr(relu_training, "_ROUNDS", 1)
+    assert "stalled" in train(X, y, beta, patterns, method="active set").trouble
+    found = train(X, y, beta, patterns)
+    assert found.method == "conic" and not found.trouble
+    assert found.objective == pytest.approx(5.130883130, abs=6e-10) and found.gap <= 1e-12
