@@ -50,8 +50,8 @@ def check(claim: Any, inputs: Any, witness: Any, clock: Clock) -> str:
     if any(type(y) is not int or y not in (1, -1) for y in labels):
         raise Rejected("labels: other than 1 and -1")
     lower, upper = exact(lower_text, "lower"), exact(upper_text, "upper")
-    if lower < 0 or upper < 0:
-        raise Rejected("margins are not negative")
+    if not 0 <= lower <= upper:
+        raise Rejected("a bound is negative, or the lower one above the upper one")
     q = _numbers(q_data, n, "q", clock)
     if min(q) < 0 or _dot(q, [fmpq(1)] * n, clock) != 1:
         raise Rejected("q: not a probability vector")
@@ -108,7 +108,7 @@ def _dot(a: Row, b: Row, clock: Clock) -> Any:
 
 
 def _network(points: list[Row], labels: Row, data: Row, lower: fmpq, clock: Clock) -> None:
-    """min_i y_i f(x_i) >= lower Σ_j |c_j| ‖u_j‖ for the explicit network."""
+    """min_i y_i f(x_i) >= lower Σ_j |c_j| ‖u_j‖ > 0 for the explicit network."""
     if len(data) > MAX_NEURONS:
         raise Rejected(f"network: more than {MAX_NEURONS} neurons")
     outputs, variation = [fmpq(0)] * len(points), arb(0)
@@ -121,7 +121,8 @@ def _network(points: list[Row], labels: Row, data: Row, lower: fmpq, clock: Cloc
             if z > 0:
                 outputs[i] += c * z
     worst = min(f * y for f, y in zip(outputs, labels, strict=True))
-    if not arb(lower) * variation <= arb(worst):
+    # a network that is 0 satisfies the inequality for every bound
+    if not (worst > 0 and arb(lower) * variation <= arb(worst)):
         raise Rejected("lower: more than the margin of the network")
 
 
@@ -148,7 +149,7 @@ def _form(points: list[Row], nu: Row, clock: Clock) -> arb:
 
 
 def _kernel_function(points: list[Row], labels: Row, data: Row, lower: fmpq, clock: Clock) -> None:
-    """min_i y_i f(x_i) >= lower ‖f‖ for f = Σ_j α_j y_j K(x_j, ·)."""
+    """min_i y_i f(x_i) >= lower ‖f‖ > 0 for f = Σ_j α_j y_j K(x_j, ·)."""
     alpha = _numbers(_listed(data, len(points), "alpha"), len(points), "alpha", clock)
     weights = [a * y for a, y in zip(alpha, labels, strict=True)]
     squares = [_dot(x, x, clock) for x in points]
@@ -163,7 +164,8 @@ def _kernel_function(points: list[Row], labels: Row, data: Row, lower: fmpq, clo
     # ‖f‖² = Σ_i α_i y_i f(x_i)
     norm = sum((arb(w) * f for w, f in zip(weights, outputs, strict=True) if w), arb(0)).sqrt()
     bound = arb(lower) * norm
-    if not all(bound <= f * y for f, y in zip(outputs, labels, strict=True)):
+    # a function that is 0 satisfies the inequality for every bound
+    if not norm > 0 or not all(bound <= f * y for f, y in zip(outputs, labels, strict=True)):
         raise Rejected("lower: more than the margin of the function")
 
 

@@ -227,6 +227,32 @@ def test_a_positive_margin_needs_a_network() -> None:
     assert verdict(put(zero, ("claim", "lower"), "1/1000000")) is False
 
 
+@pytest.mark.parametrize("name", ["f1 drawn", "f2 drawn", "f1 parity", "f2 parity"])
+@pytest.mark.parametrize("lower", ["1000", "1/1000000", "true upper"])
+def test_a_function_that_vanishes_proves_no_margin(name: str, lower: str) -> None:
+    """0 >= lower · 0 holds for every bound; neither c = 0, u = 0, inactive neurons nor α = 0 separate anything."""
+    data = data_of(name)
+    d, n = len(data["claim"]["points"][0]), len(data["claim"]["points"])
+    none: list[list[Any]] = [["0"] * n, ["0"]]
+    if name.startswith("f1"):
+        unit = ["1", *["0"] * (d - 1)]
+        none = [[["0", unit]], [["1", ["0"] * d]], [["1", unit], ["-1", unit]], [["0", unit]] * 3]
+    claimed = data["claim"]["upper"] if lower == "true upper" else lower
+    for network in none:
+        for upper in (data["claim"]["upper"], "2000"):
+            claim = {**data["claim"], "lower": claimed, "upper": upper}
+            witness = {**data["witness"], "network": network}
+            assert verdict({**data, "claim": claim, "witness": witness}) is False, network
+
+
+def test_a_lower_bound_above_the_upper_one_is_rejected() -> None:
+    data = data_of("f1 drawn")
+    claim = {**data["claim"], "lower": data["claim"]["upper"], "upper": data["claim"]["lower"]}
+    result = audit_text(json.dumps({**data, "claim": claim}))
+    assert result.accepted is False
+    assert "above the upper one" in result.reason
+
+
 def test_angles_of_zero_and_pi_are_exact() -> None:
     """K(x, 2x) = |x|², K(x, -x) = 0: the margin of x and -x with equal labels is ‖x‖/2."""
     result = margin([["3/10", "4/10"], ["-3/10", "-4/10"]], [1, 1], space="f2")
