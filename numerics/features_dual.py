@@ -14,8 +14,9 @@ import numpy as np
 
 from numerics.features import Array, FeatureProblem
 from numerics.features_descent import FAINT, Network, steepest
-from numerics.features_programs import LiftSolution, minimise
+from numerics.features_programs import LiftSolution, SolverFailure, minimise
 
+MOST = 1e6  # of ‖Γ'‖²/L², beyond which scaling it to 1 leaves nothing of the bound
 MARGIN = 2.0**-40  # kept from the boundary, so that rounding does not make a dual point infeasible
 
 
@@ -128,16 +129,20 @@ def refined_dual(problem: FeatureProblem, gamma: Array) -> Dual:
     """The dual point with the best B for a given Γ: the least λ_max(Γ'ᵀΓ' + B), a semidefinite program.
 
     Raises:
-        SolverFailure: no solver returned "optimal".
+        SolverFailure: no solver returned "optimal", or Γ is far too large for a dual point.
     """
     import cvxpy as cp
 
     if problem.model == "ufm":
         return scaled_dual(problem, gamma, np.zeros((problem.J, problem.J)))
     gamma = centred(problem, gamma)
-    G = gamma * problem.roots / problem.L
+    with np.errstate(over="ignore", invalid="ignore"):
+        G = gamma * problem.roots / problem.L
+        gram = G.T @ G
+    if not np.trace(gram) <= MOST:
+        raise SolverFailure("a gradient that is far from a dual point")
     B = cp.Variable((problem.J, problem.J), symmetric=True)
-    minimise(cp.lambda_max(G.T @ G + B), [B >= 0])
+    minimise(cp.lambda_max(gram + B), [B >= 0])
     return scaled_dual(problem, gamma, problem.L**2 * np.asarray(B.value, dtype=float))
 
 

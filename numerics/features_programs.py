@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numerics.conic import attempt
 from numerics.errors import NumericsError
 from numerics.features import Array, FeatureProblem
 
@@ -29,6 +30,9 @@ SOLVERS = ("CLARABEL", "SCS")  # interior point; first order
 LARGE = 80  # order of the semidefinite cone from which on a solve takes long
 SCS_OPTIONS = {"eps_abs": 1e-7, "eps_rel": 1e-7, "max_iters": 20_000}
 INTERIOR = 40  # up to this order the interior-point method is the faster one
+LARGE_DECAY = (
+    1e30  # of L or 1/L, next to targets of size 1: more than that ends in rounding errors alone
+)
 
 
 class SolverFailure(NumericsError):
@@ -205,22 +209,17 @@ def _solve(objective: Any, constraints: list[Any], L: float, first: str) -> _Sol
     """
     import cvxpy as cp
 
+    if not 1 / LARGE_DECAY <= L <= LARGE_DECAY:
+        raise SolverFailure(f"weight decays of size {L:.3g} are beyond the solvers' range")
     small = min(L, 1.0)
     other = SOLVERS[first == SOLVERS[0]]
     tried = []
     for solver, scale in ((first, small), (first, small**0.5), (other, small)):
         program = cp.Problem(cp.Minimize(objective / scale), constraints)
-        options = SCS_OPTIONS if solver == "SCS" else {}
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # an inaccurate result is refused below
-                program.solve(solver=solver, **options)
-        except cp.error.SolverError as error:
-            tried.append(f"{solver}: {error!s:.80}")
-            continue
-        if program.status == cp.OPTIMAL:
+        status = attempt(program, solver, **(SCS_OPTIONS if solver == "SCS" else {}))
+        if status == cp.OPTIMAL:
             return _Solved(float(program.value) * scale, solver, scale)
-        tried.append(f"{solver}: {program.status}")
+        tried.append(f"{solver}: {status}")
     raise SolverFailure(
         f"no solver ended with 'optimal' ({'; '.join(tried)}): rescale targets and weight decays"
     )

@@ -26,6 +26,7 @@ from proofs_checks.certificate import Certificate
 from proofs_checks.features_certificate import (
     Audited,
     ExactInstance,
+    Units,
     gap_certificate,
     network_units,
     optimum_certificate,
@@ -38,6 +39,7 @@ from theory.errors import LemmataError
 
 MOST_FULL = 400  # order of the largest full lift
 SHAPE, SMALL = 1e-3, 1e-5  # tolerances: of cosines, norms and spreads; of features that are zero
+FORMULA = 1e-9  # relative: by how much a formula may be rounded
 WEAK = 1e-2  # norm of features whose directions are not to be trusted
 
 
@@ -154,7 +156,7 @@ def _solve(instance: ExactInstance, full: bool, gap: float) -> FeatureOptimum:
     start = time.perf_counter()
     if not 0 < gap < 1:
         raise LemmataError(f"gap = {gap!r}: give a relative gap between 0 and 1")
-    problem, scale = read_problem(instance)
+    problem, units = read_problem(instance)
     if full and problem.K + problem.N > MOST_FULL:
         raise LemmataError(
             f"the full lift has order {problem.K + int(problem.N)}, more than {MOST_FULL}: leave out 'full', the "
@@ -164,25 +166,31 @@ def _solve(instance: ExactInstance, full: bool, gap: float) -> FeatureOptimum:
         instance.model,
         instance.loss,
         instance.counts,
-        instance.L2 / Fraction(scale) ** 2,
+        instance.L2 / Fraction(units.scale) ** 2,
         instance.bias,
         None if instance.targets is None else problem.Y,
     )
     found = search(problem, closed, "full" if full else None, gap)
-    proof = _prove(instance, problem, scale, found, gap)
+    proof = _prove(instance, problem, units, found, gap)
+    formula, doubt = _stated(None if closed is None else units.value * closed.value, proof.audited)
     alive, shown = _alive(found.best), found.best
     weak = float(np.sqrt((shown.H**2).sum())) < WEAK
-    if closed is not None and closed.alive is not None and (weak or alive != closed.alive):
-        # so near a threshold that only the formula tells
+    if (
+        closed is not None
+        and closed.alive is not None
+        and (weak or alive != closed.alive or not proof.within)
+    ):
+        # so near a threshold, or so small a weight decay, that only the formula tells
         alive, shown = closed.alive, closed_network(problem, closed)
     geometry = _geometry(problem, shown, alive)
-    W, H, b = network_units(instance, problem, scale, found.best)
+    W, H, exact_b = network_units(instance, problem, units, found.best)
+    b = np.array([float(x) for x in exact_b])
     audited, solution = proof.audited, found.solution
     return FeatureOptimum(
         status="solved" if proof.within else "undecided",
-        reason="; ".join(filter(None, (found.remark, proof.reason))),
-        closed_form=None if closed is None else scale**2 * closed.value,
-        solver=None if solution is None else scale**2 * found.best.value,
+        reason="; ".join(filter(None, (found.remark, proof.reason, doubt))),
+        closed_form=formula,
+        solver=None if solution is None else units.value * found.best.value,
         lower_bound=None if audited is None else audited.lower,
         upper_bound=None if audited is None else audited.upper,
         relative_gap=None if audited is None else audited.relative_gap,
@@ -215,15 +223,15 @@ class _Proof:
 
 
 def _prove(
-    instance: ExactInstance, problem: FeatureProblem, scale: float, found: Found, gap: float
+    instance: ExactInstance, problem: FeatureProblem, units: Units, found: Found, gap: float
 ) -> _Proof:
     """Certificates for what was found.  A dual of the lift that meets the network proves that the lift is tight."""
-    audited, reason = optimum_certificate(instance, problem, scale, found.best, found.dual)
+    audited, reason = optimum_certificate(instance, problem, units, found.best, found.dual)
     if audited is not None and audited.relative_gap <= gap:
         return _Proof(audited, True, "proved", None, "")
     short = reason or (
         f"the lift is at least {audited.lower if audited else None}, and the best network found gives "
-        f"{scale**2 * found.best.value}"
+        f"{units.value * found.best.value}"
     )
     if instance.model == "ufm":
         return _Proof(audited, False, "undecided", None, f"{short}: ask for a larger gap")
@@ -231,16 +239,26 @@ def _prove(
         reason = f"{short}: whether the lift is tight is decided for up to {COPOSITIVE} targets"
         return _Proof(audited, False, "undecided", None, reason)
     dual = copositive_dual(problem, found.best)
-    other, reason = optimum_certificate(instance, problem, scale, found.best, dual, copositive=True)
+    other, reason = optimum_certificate(instance, problem, units, found.best, dual, copositive=True)
     if other is None or other.relative_gap > gap:
         beyond = reason or f"a bound for networks alone is {other.lower if other else None}"
         return _Proof(audited, False, "undecided", None, f"{short}; {beyond}")
     separated, reason = None, "no solution of the program to compare with"
     if found.solution is not None:
-        separated, reason = gap_certificate(instance, problem, scale, found.solution, dual)
+        separated, reason = gap_certificate(instance, problem, units, found.solution, dual)
     if separated is None:
         return _Proof(other, True, "undecided", None, f"tightness: {reason}")
     return _Proof(other, True, "gap", separated, "the lift lies below all networks")
+
+
+def _stated(formula: float | None, audited: Audited | None) -> tuple[float | None, str]:
+    """The value by formula; none where rounding took it out of the proved bounds, and then why."""
+    if formula is None or audited is None:
+        return formula, ""
+    slack = FORMULA * audited.upper
+    if audited.lower - slack <= formula <= audited.upper + slack:
+        return formula, ""
+    return None, f"the formula evaluates to {formula}, outside the proved bounds: it is left out"
 
 
 def _alive(network: Network) -> tuple[bool, ...]:

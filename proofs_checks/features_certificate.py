@@ -1,6 +1,6 @@
 """Certificates for unconstrained features: float64 networks and dual points made exact.
 
-The units of `numerics.features` are undone here: the targets were divided by ``scale``, weights and features balanced.
+The units of `numerics.features` are undone here: the targets were moved and divided, weights and features balanced.
 What rounding breaks is repaired in rational arithmetic (probabilities that sum to 1, gammas that sum to 0); what it
 could break is kept away from the boundary.  The audit kernel evaluates everything again, and alone decides.
 """
@@ -74,6 +74,28 @@ class ExactInstance:
         return (math.sqrt(self.lambda_h) / math.sqrt(self.lambda_w)) ** 0.5
 
 
+@dataclass(frozen=True)
+class Units:
+    """How the targets of a problem came about: Y = (targets - centre)/scale, by columns.
+
+    Attributes:
+        scale: > 0; its square and the value of the optimum are in the range of float64. centre: (K,), zero without
+            bias, which takes it up.
+    """
+
+    scale: float
+    centre: tuple[Fraction, ...]
+
+    @property
+    def value(self) -> float:
+        """What a value in normalised units is multiplied by."""
+        return self.scale * self.scale
+
+    def bias(self, b: Array) -> list[Fraction]:
+        """A bias in the units of the instance, exactly."""
+        return [c + Fraction(self.scale * float(x)) for c, x in zip(self.centre, b, strict=True)]
+
+
 @dataclass(frozen=True, eq=False)
 class Audited:
     """A certificate that the kernel has accepted, and the two numbers that it claims."""
@@ -89,19 +111,19 @@ class Audited:
 
 
 def network_units(
-    instance: ExactInstance, problem: FeatureProblem, scale: float, network: Network
-) -> tuple[Array, Array, Array]:
+    instance: ExactInstance, problem: FeatureProblem, units: Units, network: Network
+) -> tuple[Array, Array, list[Fraction]]:
     """(W, H, b) in the units of the instance."""
-    root = math.sqrt(scale)
+    root = math.sqrt(units.scale)
     W = root * instance.rho * network.W
     H = root / instance.rho * network.H / problem.roots
-    return W, H, scale * network.b
+    return W, H, units.bias(network.b)
 
 
 def optimum_certificate(
     instance: ExactInstance,
     problem: FeatureProblem,
-    scale: float,
+    units: Units,
     network: Network,
     dual: Dual,
     *,
@@ -112,18 +134,20 @@ def optimum_certificate(
     Args:
         copositive: leave the matrix of the dual to the kernel's exact test (model "upfm", at most 10 columns).
     """
-    W, H, b = network_units(instance, problem, scale, network)
-    shift, value = _texts([b])[0], scale**2 * network.value
+    W, H, b = network_units(instance, problem, units, network)
+    value = units.value * network.value
     if instance.loss == "mse" and not H.any():
         # the value may be zero, which rounding would hide
-        exact_b, exact_value = _without_features(instance)
-        shift, value = exact_texts([exact_b])[0], float(exact_value)
+        b, exact_value = _without_features(instance)
+        value = float(exact_value)
         dual = dual if exact_value else zero_dual(problem)
     reason = ""
     for pad, shrink in STEPS:
         shrunk, bound = _shrunk(problem, dual, shrink)
-        lower, upper = _down(scale**2 * bound, pad), _up(value, pad)
-        gammas = _exact_dual(instance, scale, shrunk)
+        if not math.isfinite(bound):
+            return None, "the dual point found lies outside the domain of the loss"
+        lower, upper = _down(units.value * bound, pad), _up(value, pad)
+        gammas = _exact_dual(instance, units.scale, shrunk)
         certificate = Certificate(
             OPTIMUM,
             {
@@ -136,11 +160,11 @@ def optimum_certificate(
             {
                 "W": _texts(W),
                 "H": _texts(H.T),
-                "b": shift if instance.bias else [],
+                "b": exact_texts([b])[0] if instance.bias else [],
                 "dual": exact_texts(gammas),
                 "B": []
                 if copositive or instance.model == "ufm"
-                else _texts(scale**2 * shrunk.B / np.outer(problem.roots, problem.roots)),
+                else _texts(units.value * shrunk.B / np.outer(problem.roots, problem.roots)),
             },
         )
         result = certificate.audit()
@@ -153,7 +177,7 @@ def optimum_certificate(
 def gap_certificate(
     instance: ExactInstance,
     problem: FeatureProblem,
-    scale: float,
+    units: Units,
     solution: LiftSolution,
     dual: Dual,
 ) -> tuple[Audited | None, str]:
@@ -171,11 +195,11 @@ def gap_certificate(
     U = (inner + inner.T) / 2 + delta * np.eye(problem.K)
     outputs = solution.Z / problem.roots + solution.b[:, None]
     trace = float(np.trace(U) + np.trace(V))
-    relaxation = _up(scale**2 * (problem.loss_value(outputs) + problem.L / 2 * trace), 1e-9)
-    rho, roots, reason = instance.rho, problem.roots, ""
+    relaxation = _up(units.value * (problem.loss_value(outputs) + problem.L / 2 * trace), 1e-9)
+    scale, rho, roots, reason = units.scale, instance.rho, problem.roots, ""
     for pad, shrink in STEPS:
         shrunk, bound = _shrunk(problem, dual, shrink)
-        network = _down(scale**2 * bound, pad)
+        network = _down(units.value * bound, pad)  # -inf where the point gives no bound
         if not relaxation < network:
             return None, "the relaxation and the bound for networks do not lie apart"
         certificate = Certificate(
@@ -190,8 +214,8 @@ def gap_certificate(
                 "U": _texts(scale * rho**2 * U),
                 "V": _texts(_mirrored(scale / rho**2 * V / np.outer(roots, roots))),
                 "Z": _texts(scale * solution.Z / roots),
-                "b": _texts([scale * solution.b])[0] if instance.bias else [],
-                "dual": exact_texts(_exact_dual(instance, scale, shrunk)),
+                "b": exact_texts([units.bias(solution.b)])[0] if instance.bias else [],
+                "dual": exact_texts(_exact_dual(instance, units.scale, shrunk)),
             },
         )
         result = certificate.audit()

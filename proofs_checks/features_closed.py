@@ -107,9 +107,9 @@ def _mse_balanced_bias(model: str, K: int, n: int, L2: Fraction) -> ClosedForm:
 
 
 def _entropy(K: int, t: arb) -> arb:
-    """Ent(1 - (K-1)t, t, ..., t)."""
-    rest = 1 - (K - 1) * t
-    return -(rest * rest.log() + (K - 1) * t * t.log())
+    """Ent(1 - (K-1)t, t, ..., t), to all digits however small t is."""
+    others = (K - 1) * t
+    return -((1 - others) * (-others).log1p() + others * t.log())
 
 
 def _ufm_entropy(counts: Sequence[int], L2: Fraction) -> ClosedForm:
@@ -148,7 +148,8 @@ def _ufm_zero(counts: Sequence[int], L2: Fraction, bias: bool) -> ClosedForm | N
     n = np.array(counts, dtype=float)
     K, N = len(counts), sum(counts)
     M = np.diag(n) - (np.outer(n, n) / N if bias else np.sqrt(np.outer(n, n)) / K)
-    if float(N * N * L2) < float(np.linalg.eigvalsh(M)[-1]) * (1 + NEAR):
+    threshold = Fraction(float(np.linalg.eigvalsh(M)[-1]) * (1 + NEAR))
+    if N * N * L2 < threshold:
         return None
     share = n / N
     value = -float(share @ np.log(share)) if bias else float(np.log(K))
@@ -162,12 +163,13 @@ def _singular_values(Y: Array, counts: Sequence[int], L2: Fraction, bias: bool) 
     Value Σ Lσ - NL²/2 where σ > NL, else σ²/2N; b = mean(Y - Z).
     """
     n = np.array(counts, dtype=float)
-    N, L = n.sum(), float(np.sqrt(float(L2)))
+    N, L = float(n.sum()), float(_ball(L2).sqrt())
     mean = Y @ n / N if bias else np.zeros(len(Y))
     P, sigma, Qt = np.linalg.svd((Y - mean[:, None]) * np.sqrt(n), full_matrices=False)
     sigma[sigma < ROUNDING * float(np.abs(Y * np.sqrt(n)).max())] = 0.0  # all columns alike
-    kept = np.maximum(sigma - N * L, 0.0)
-    value = np.where(sigma > N * L, L * sigma - N * L * L / 2, sigma**2 / (2 * N)).sum()
+    alive = sigma > N * L
+    kept = np.where(alive, sigma - N * L, 0.0)
+    value = (L * (sigma[alive] - N * L / 2)).sum() + (sigma[~alive] ** 2).sum() / (2 * N)
     Z = (P * kept) @ Qt / np.sqrt(n)
     b = (Y - Z) @ n / N if bias else np.zeros(len(Y))
     return ClosedForm(float(value), "ufm, mse, singular values", Z, b, None)

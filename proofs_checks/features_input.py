@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from numbers import Integral
 from typing import Any
 
@@ -11,11 +12,14 @@ import numpy as np
 from numerics.errors import NumericsError
 from numerics.features import FeatureProblem
 from proofs_checks.exact_data import Matrix, exact_matrix, exact_number
-from proofs_checks.features_certificate import ExactInstance
+from proofs_checks.features_certificate import ExactInstance, Units
 from theory.errors import LemmataError
 
 LOSSES = ("ce", "mse")
 MOST_COLUMNS, MOST_SAMPLES = 128, 10**12  # what the audit kernel reads
+LEAST = 2.0**-1000  # numbers whose products stay normal
+FAR = 1e3  # times the largest threshold of zero features
+NEARLY = 8  # targets that much larger than their distance from the mean nearly agree
 
 
 def read_instance(
@@ -55,25 +59,52 @@ def read_instance(
     return ExactInstance(model, loss, matrix, counts, decays[0], decays[1], bool(bias))
 
 
-def read_problem(instance: ExactInstance) -> tuple[FeatureProblem, float]:
-    """The problem in normalised units, and the number that its targets were divided by.
+def read_problem(instance: ExactInstance) -> tuple[FeatureProblem, Units]:
+    """The problem in normalised units, and what these are.
+
+    Targets that nearly agree are centred, exactly, where a free bias allows it.  Far above the threshold at which all
+    features vanish, L changes nothing and is cut off, so that solvers see numbers of one size: the gradient where all
+    features are zero has columns n_j^(1/2) γ_j of norms that sum, squared, to 2/N at most ("ce"), or K/N ("mse").
 
     Raises:
-        LemmataError: weight decays beyond the range of float64.
+        LemmataError: targets and weight decays beyond the range of float64.
     """
-    Y, scale = np.eye(len(instance.counts)), 1.0
+    K, counts = len(instance.counts), np.array(instance.counts, dtype=float)
+    Y, scale, centre = np.eye(K), 1.0, (Fraction(0),) * K
     try:
         if instance.targets is not None:
-            Y = np.array([[float(x) for x in row] for row in instance.targets])
+            rows, centre = _centred(instance.targets, instance.counts, instance.bias)
+            Y = np.array([[float(x) for x in row] for row in rows])
             scale = float(np.abs(Y).max()) or 1.0
-        counts = np.array(instance.counts, dtype=float)
         L = instance.L / scale
+        least = scale * scale * min(L, 1.0)
+        if min(least, L) < LEAST or scale * scale > 1 / LEAST:
+            raise OverflowError(f"targets of size {scale:.3g}, L = {instance.L:.3g}")
+        L = min(L, FAR * float(np.sqrt(max(len(Y), 2) / counts.sum())))
         problem = FeatureProblem(instance.model, instance.loss, Y / scale, counts, L, instance.bias)
     except (NumericsError, OverflowError) as error:
         raise LemmataError(
             f"targets and weight decays are beyond the range of float64 ({error}): rescale them"
         ) from None
-    return problem, scale
+    return problem, Units(scale, centre)
+
+
+def _centred(
+    targets: Matrix, counts: tuple[int, ...], bias: bool
+) -> tuple[Matrix, tuple[Fraction, ...]]:
+    """The targets, less their mean where that makes them much smaller and a bias takes it up; and what was taken."""
+    N = sum(counts)
+    means = tuple(
+        sum((n * y for n, y in zip(counts, row, strict=True)), Fraction(0)) / N for row in targets
+    )
+    moved = tuple(tuple(y - m for y in row) for row, m in zip(targets, means, strict=True))
+    if bias and NEARLY * _peak(moved) < _peak(targets):
+        return moved, means
+    return targets, (Fraction(0),) * len(targets)
+
+
+def _peak(rows: Matrix) -> Fraction:
+    return max(abs(x) for row in rows for x in row)
 
 
 def _targets(classes: int | None, loss: str, targets: Any) -> Matrix | None:

@@ -25,7 +25,7 @@ from proofs_checks.features_closed import ClosedForm
 ROUNDS, MOST_WIDTH = 24, 4  # of growing or starting anew; width next to J
 REFINED = 40  # order up to which the best B is worth a program
 COPOSITIVE = 10  # order up to which the audit kernel decides copositivity
-NOTHING = 1e-30  # a value next to targets of size 1 that is rounding alone
+ROUNDING = 1e-15  # relative
 SAFETY = 0.25  # the share of the gap asked for that the search aims at
 
 
@@ -56,20 +56,20 @@ def search(
         solution = solve_program(problem, form)
         # Zero is where descent converges slowest, and where features are to be zero exactly.
         networks += (own := _descended(problem, factored(problem, solution)))
-        best = min(networks[0], *own, key=_value)
+        best = _least([networks[0], *own])
     except SolverFailure as error:
         remark = str(error)
-    best = best or min(networks, key=_value)
+    best = best or _least(networks)
     dual = best_dual(problem, networks, solution)
     aim = SAFETY * gap
     for step in _efforts(problem, networks, solution):
-        if best.value - dual.bound <= max(aim * best.value, NOTHING):
+        if best.value - dual.bound <= aim * best.value:
             break
         if isinstance(step, Dual):
             dual = max(dual, step, key=_bound)
             continue
         networks += (found := _descended(problem, step))
-        best = min(networks, key=_value)
+        best = _least(networks)
         dual = max(dual, best_dual(problem, found, solution), key=_bound)
         if best in found and problem.model == "upfm" and problem.J <= COPOSITIVE:
             free = copositive_dual(problem, best)
@@ -95,8 +95,10 @@ def _bound(dual: Dual) -> float:
     return dual.bound
 
 
-def _value(network: Network) -> float:
-    return network.value if network.value > NOTHING else 0.0
+def _least(networks: list[Network]) -> Network:
+    """The best network; the first, which is zero, unless another is better by more than rounding."""
+    best = min(networks, key=lambda network: network.value)
+    return networks[0] if networks[0].value <= best.value * (1 + ROUNDING) else best
 
 
 def _descended(problem: FeatureProblem, start: Network) -> list[Network]:
@@ -113,14 +115,14 @@ def _efforts(
         try:
             if solution is not None:
                 yield refined_dual(problem, problem.slopes(outputs_of(problem, solution)))
-            best = min(networks, key=_value)
+            best = _least(networks)
             yield refined_dual(problem, problem.slopes(problem.outputs(best.W, best.H, best.b)))
         except SolverFailure:
             pass  # a better B was worth a try
     rng = np.random.default_rng(0)
     size = np.sqrt(max(float(np.abs(problem.Y).max()), 1.0) * float(problem.roots.max()))
     for k in range(ROUNDS):
-        best = min(networks, key=_value)
+        best = _least(networks)
         start = grown(problem, best) if len(best.W) < MOST_WIDTH * problem.J else None
         if start is None:
             start = random_network(problem, rng, float(size * 2.0 ** (-k % 4)))
