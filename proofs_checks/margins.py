@@ -200,7 +200,7 @@ def _bounds(
         from proofs_checks.margins_f1 import bounds_f1
 
         chosen = _reflections(small, signs, reflections)
-        found = bounds_f1(small, signs, reflections=chosen, gap=gap, certify=certify)
+        found = bounds_f1(small, signs, reflections=chosen, gap=gap, certify=certify, scale=scale)
     return _spread(found.scaled(scale), kept, len(points))
 
 

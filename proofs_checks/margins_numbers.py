@@ -24,7 +24,8 @@ class Bounds:
         q: weights on the points.
         form: "network": ``function`` is a list of neurons (c, u); "kernel": of coefficients α. Empty: the lower
             bound is 0.
-        witness: of the upper bound, for the audit kernel; None where it was not certified.
+        witness: of the upper bound, for the audit kernel and the points as they were given; None where it was not
+            certified.
         reason: what kept the bounds apart.
     """
 
@@ -37,7 +38,7 @@ class Bounds:
     reason: str = ""
 
     def scaled(self, factor: Fraction) -> Bounds:
-        """The bounds for points times a positive factor."""
+        """The bounds for points times a positive factor, for which the witness has been made."""
         return Bounds(
             self.lower * factor,
             self.upper * factor,

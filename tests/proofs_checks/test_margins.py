@@ -194,6 +194,22 @@ def test_scaling_the_points_scales_the_margin(space: str, factor: float) -> None
     assert scaled.lower == pytest.approx(plain.lower * factor, rel=1e-8)
 
 
+@pytest.mark.parametrize("d,k", [(2, 2), (3, 2), (4, 2), (5, 4), (4, 4)])
+def test_parities_as_unit_vectors(d: int, k: int) -> None:
+    case = ParityCase(d, k)
+    result = margin(np.array(case.points) / math.sqrt(d), case.labels)
+    assert_solved(result)
+    assert result.lower == pytest.approx(closed_form(d, k), rel=1e-12)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-6, 0.1, 0.7, 3.0, 1e6, 1e300])
+def test_scaling_symmetric_points_scales_the_margin(factor: float) -> None:
+    """The reflections of a certificate are integer vectors, and do not scale with the points."""
+    result = margin(np.array([[1, 1], [-1, 1]]) * factor, [1, -1])
+    assert_solved(result)
+    assert result.lower == pytest.approx(factor / math.sqrt(2), rel=1e-12)
+
+
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("columns", [(1.0, 1e2, 1e4), (1.0, 1.0, 1e6)])
 def test_columns_of_different_units(space: str, columns: tuple[float, ...]) -> None:
