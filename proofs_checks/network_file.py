@@ -46,9 +46,15 @@ def read_network(path: str | Path) -> tuple[Float, Float]:
 
 def write_network(path: Path, W: ArrayLike, v: ArrayLike) -> None:
     """Write W and v, whole or not at all."""
+    write_arrays(path, W=W, v=v)
+
+
+def write_arrays(path: Path, **arrays: ArrayLike | None) -> None:
+    """Write named arrays as NPZ, whole or not at all; None is left out."""
+    given = {k: np.asarray(a, dtype=np.float64) for k, a in arrays.items() if a is not None}
 
     def fill(temporary: Path) -> None:
         with open(temporary, "wb") as file:
-            np.savez(file, W=np.asarray(W, dtype=np.float64), v=np.asarray(v, dtype=np.float64))
+            np.savez(file, **given)  # type: ignore[arg-type]
 
     replace_with(path, fill)

@@ -22,6 +22,7 @@ solve = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 UNDECIDED = 3
+MOST = 3  # entries of a list on the page; the JSON has all
 
 Table = Annotated[
     Path,
@@ -205,7 +206,7 @@ def _features(
     def run(folder: Path | None) -> Any:
         from proofs_checks import features
 
-        return getattr(features, model)(
+        found = getattr(features, model)(
             classes=classes,
             per_class=counts,
             loss=loss,
@@ -215,6 +216,17 @@ def _features(
             full=full,
             gap=gap,
         )
+        if folder is not None:
+            from proofs_checks.network_file import write_arrays
+
+            write_arrays(
+                folder / "features.npz",
+                W=found.W,
+                H=found.H,
+                b=found.b,
+                multiplicities=found.multiplicities,
+            )
+        return found
 
     _answer("Solving", run, json=json, out=out)
 
@@ -282,7 +294,11 @@ def _answer(title: str, run: Callable[[Path | None], Any], *, json: bool, out: P
     """Run, write, print and leave with the exit code of the status."""
     from lemmata.cli import staging, terminal
 
-    with staging.staged_directory(out) as folder, terminal.progress(title):
+    with (
+        staging.staged_directory(out) as folder,
+        terminal.progress(title),
+        terminal.plain_warnings(),
+    ):
         found = run(folder)
         answer = found.to_json()
         if found.certificate is None:
@@ -314,11 +330,14 @@ def _page(found: Any, answer: dict[str, Any], out: Path | None) -> list[Renderab
     from rich.text import Text
 
     grid = Grid(box=box.SIMPLE, show_header=False, padding=(0, 1, 0, 0))
+    network = answer.get("network")
     for key, value in answer.items():
-        if key in ("certificate", "reason", "remark"):
+        if key in ("certificate", "network", "reason", "remark"):
             continue
         grid.add_row(key.replace("_", " "), Text(_shown(value)))
     blocks: list[RenderableType] = [grid]
+    if isinstance(network, dict):
+        blocks.append(Text(f"your network: {network['summary']}"))
     blocks += [Text(answer[key]) for key in ("reason", "remark") if answer.get(key)]
     if found.certificate is None:
         blocks.append(Text("no certificate"))
@@ -330,6 +349,8 @@ def _page(found: Any, answer: dict[str, Any], out: Path | None) -> list[Renderab
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list) and len(value) > MOST:
+        return f"{len(value)} entries: see --json"
     if isinstance(value, dict):
         return ", ".join(f"{k}: {_shown(v)}" for k, v in value.items())
     if isinstance(value, float):

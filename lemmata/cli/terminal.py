@@ -41,6 +41,19 @@ def print_json(data: Any) -> None:
 
 
 @contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Warnings of ours as one line each on the standard error, without a place in the source."""
+    import warnings
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"lemmata: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
 def progress(title: str) -> Iterator[Callable[[int | None], Callable[[int], None]]]:
     """A progress bar on the standard error when that is a terminal, otherwise nothing.
 

@@ -114,7 +114,39 @@ def test_features(run, model: str, loss: str, tmp_path: Path) -> None:  # type: 
     assert found["geometry"] == frame
     assert found["solver"] == pytest.approx(found["closed_form"], rel=1e-7)
     assert found["lower_bound"] <= found["closed_form"] * (1 + 1e-12)
+    with np.load(tmp_path / "out" / "features.npz") as network:
+        W, H, sizes = network["W"], network["H"], network["multiplicities"]
+    energy = 0.025 * np.sum(W**2) + 0.01 * np.sum(sizes * np.sum(H**2, axis=0))
+    Z = W.T @ H
+    entropy = np.mean(np.log(np.exp(Z).sum(axis=0)) - np.diag(Z))
+    squares = np.sum((Z - np.eye(3)) ** 2) / 6
+    fit = {"ce": entropy, "mse": squares}[loss]
+    assert fit + energy == pytest.approx(found["solver"], rel=1e-9)
     assert run("audit", found["certificate"]).code == 0
+
+
+def test_pages_say_what_the_json_says(run, table, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path, out = table(REGRESSION), tmp_path / "out"
+    start = ("solve", "convex-relu", path, "--target", "y", "--beta", "0.3")
+    page = run(*start, "-o", out)
+    assert f"lemmata audit {out / 'certificate.json'}" in page.out
+    own = run(*start, "--network", out / "network.npz")
+    assert "your network: within" in own.out
+    full = run("solve", "upfm", *FEATURES, "--full")
+    assert full.code == 0 and "orthogonal-frame" in full.out
+    rows = [f"{a},{b},{a * b}" for a, b in itertools.product((-1, 1), repeat=2)]
+    corners = table("\n".join(["a,b,y", *rows]) + "\n")
+    text = run("solve", "margin", corners, "--label", "y", "--space", "f1").out
+    assert "4 entries: see --json" in text
+
+
+def test_warnings_are_one_line(run) -> None:  # type: ignore[no-untyped-def]
+    outcome = run(
+        "solve", "upfm", "--classes", 3, "--per-class", 30, "--loss", "ce", "--lambda-w", 0.01,
+        "--lambda-h", 0.01, "--full", "--json",
+    )  # fmt: skip
+    assert outcome.code == 0 and json.loads(outcome.out)["tight"] == "proved"
+    assert outcome.err.startswith("lemmata: warning: ") and outcome.err.count("\n") == 1
 
 
 def test_features_without_closed_form_and_beyond_the_threshold(run) -> None:  # type: ignore[no-untyped-def]
