@@ -27,9 +27,10 @@ from numerics.errors import NumericsError
 
 Float = NDArray[np.float64]
 
-# Of unit vectors: what is below TINY may be rounding, what is above CLEAR cannot be.
-TINY, CLEAR = 1e-11, 1e-7
-LARGE = 1e6  # a sum of multipliers of unit vectors, beyond which rounding may decide
+CLEAR = 1e-7  # of unit vectors: what is shorter may be rounding, magnified
+EPS = 32 * float(np.finfo(float).eps)  # rounding in the elimination, next to columns of length one
+DIM = 1e-290  # a row this small next to its columns has lost digits
+NEAR = 1e-5  # constraints that near to being tight, relative to the margin, count as tight
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,11 @@ class _Reduced:
     column_scale: Float  # w_scaled = w * column_scale
     row_scale: Float  # G[:, j] is the projection of b_j, divided by this; 0 where that is zero
     c_scale: float
+    noise: float  # the error of the columns of G and of q/|q|, at most
     doubt: str
 
     def lift(self, r: Float) -> Float | None:
-        """w with c = 1 for a point r of V; None where c is not positive."""
+        """w with c = 1 for a point r of V; None where c is not positive, or w beyond the range of floats."""
         if isinstance(self.basis, tuple):
             qr, tau = self.basis
             padded = np.zeros((qr.shape[0], 1), order="F")
@@ -74,7 +76,9 @@ class _Reduced:
         else:
             u = self.basis @ r
         c = u[-1] * self.c_scale
-        return u[:-1] / self.column_scale / c if c > 0 else None
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            w = u[:-1] / self.column_scale / c
+        return w if c > 0 and np.isfinite(w).all() else None
 
 
 def class_feasibility(own: Float, others: Float, *, interior: bool = False) -> ClassFeasibility:
@@ -104,10 +108,11 @@ def class_feasibility(own: Float, others: Float, *, interior: bool = False) -> C
     margin = float(np.linalg.norm(r))
     feasible, reason = _judge(reduced, found, r, margin)
     w = None
-    if feasible is not False and margin > TINY:
+    if feasible is not False and margin > reduced.noise:
         w = reduced.lift(_inside(reduced.G, q, r, found > 0) if interior else r)
     scale = reduced.row_scale
-    lam = np.divide(found, scale, out=np.zeros_like(found), where=scale > 0)
+    with np.errstate(over="ignore"):  # of a point that is nearly zero
+        lam = np.divide(found, scale, out=np.zeros_like(found), where=scale > 0)
     return ClassFeasibility(feasible, 0.0 if feasible is False else margin, w, lam, reason)
 
 
@@ -145,69 +150,102 @@ def _reduce(own: Float, others: Float) -> _Reduced:
     n, d = own.shape
     column = np.maximum(np.abs(own).max(axis=0), np.abs(others).max(axis=0, initial=0.0))
     column[column == 0] = 1.0
-    a, b = own / column, others / column
-    lengths = np.linalg.norm(a, axis=1)
+    a, lengths, dim = _unit_rows(own / column)
+    b, norms, also_dim = _unit_rows(others / column)
+    doubt = ""
+    if (dim & own.any(axis=1)).any() or (also_dim & others.any(axis=1)).any():
+        doubt = "a point is nearly zero next to the others"
     # c has the unit of a row: with equal rows, equalities and the axis of c are well balanced
+    lengths = np.maximum(lengths, DIM)
     c_scale = float(lengths.mean())
     E = np.empty((d + 1, n), order="F")
-    E[:-1], E[-1] = a.T, -c_scale
-    E /= np.hypot(lengths, c_scale)
-    norms = np.linalg.norm(b, axis=1)
+    share = lengths / np.hypot(lengths, c_scale)
+    E[:-1], E[-1] = a.T * share, -c_scale / np.hypot(lengths, c_scale)
     F = np.zeros((d + 1, len(b) + 1), order="F")
-    F[:-1, :-1] = np.divide(b.T, norms, out=np.zeros_like(b.T), where=norms > 0)
+    F[:-1, :-1] = b.T
     F[-1, -1] = 1.0
-    basis, projected, doubt = _null_space(E, F)
+    basis, projected, least = _null_space(E, F)
     G, q = projected[:, :-1], projected[:, -1]
     sizes = np.linalg.norm(G, axis=0) if len(G) else np.zeros(len(b))
     small = sizes < CLEAR
-    if len(G) and (small & (norms > 0)).any():
+    if least < CLEAR:
+        doubt = doubt or "the points of the class are nearly dependent"
+    elif len(G) and (small & (norms > 0)).any():
         doubt = doubt or "a point of another class nearly depends on those of the class"
     sizes = np.where(small, 0.0, sizes)
     G = np.divide(G, sizes, out=np.zeros_like(G), where=sizes > 0)
-    return _Reduced(G, q, basis, column, norms * sizes, c_scale, doubt)
+    shortest = min(float(sizes[sizes > 0].min(initial=1.0)), float(np.linalg.norm(q)))
+    noise = EPS / max(least * shortest, EPS)
+    return _Reduced(G, q, basis, column, norms * sizes, c_scale, noise, doubt)
 
 
-def _null_space(E: Float, F: Float) -> tuple[Float | tuple[Float, Float], Float, str]:
-    """A basis of the null space of E^T, the columns of F in it, and a doubt about its dimension."""
+def _unit_rows(A: Float) -> tuple[Float, Float, NDArray[np.bool_]]:
+    """Rows of length one (or zero), their lengths, and which are so short that digits were lost."""
+    peaks = np.abs(A).max(axis=1)
+    A = A / np.where(peaks > 0, peaks, 1.0)[:, None]  # before squares can vanish
+    lengths = np.linalg.norm(A, axis=1)
+    A /= np.where(lengths > 0, lengths, 1.0)[:, None]
+    return A, lengths * peaks, peaks < DIM
+
+
+def _null_space(E: Float, F: Float) -> tuple[Float | tuple[Float, Float], Float, float]:
+    """A basis of the null space of E^T, the columns of F in it, and the size of E's least singular value."""
     rows, n = E.shape
     if n <= rows:
         qr, tau, _, _ = lapack.dgeqrf(E)
-        if np.abs(qr.diagonal()).min() > CLEAR:  # columns of length one, so far from dependent
+        # reciprocal of |R| |R^-1| in the 1-norm; |R| >= 1, as its columns have length one
+        least = float(lapack.dtrcon(qr[:n])[0])
+        if least > CLEAR:
             turned = lapack.dormqr("L", "T", qr, tau, F, 64 * F.shape[1])[0]
-            return (qr, tau), turned[n:], ""
+            return (qr, tau), turned[n:], least
     U, s, _ = np.linalg.svd(E, full_matrices=True)
     rank = int((s > CLEAR * s[0]).sum())
     # A point that is repeated leaves zeros up to rounding; more than that is for exact arithmetic.
-    doubt = "the points of the class are nearly dependent" if rank < len(s) else ""
-    return U[:, rank:], U[:, rank:].T @ F, doubt
+    least = float(s[-1]) if rank == len(s) else 0.0
+    return U[:, rank:], U[:, rank:].T @ F, least
 
 
 def _judge(reduced: _Reduced, found: Float, r: Float, margin: float) -> tuple[bool | None, str]:
-    """Feasible or not, where rounding cannot turn the answer."""
-    if reduced.doubt:
-        return None, reduced.doubt
-    total = float(found.sum())
+    """Feasible or not, where the error of G and q cannot turn the answer."""
+    error = reduced.noise * (1.0 + float(found.sum()))
+    if reduced.doubt or error > CLEAR:
+        return None, reduced.doubt or "rounding is magnified: close to the boundary"
     if margin > CLEAR:
         slack = reduced.G.T @ r
-        tight = (slack > -TINY * (1.0 + total)) & (reduced.row_scale > 0)
-        if slack.max(initial=0.0) > TINY * (1.0 + total):
-            return None, "nonnegative least squares stopped early"
-        # Tight constraints with a multiplier are independent, so that r can leave them; others must allow it too.
-        if (tight & (found == 0)).any():
-            G = reduced.G[:, tight]
-            push = np.linalg.lstsq(G.T, -np.ones(G.shape[1]), rcond=None)[0]
-            if (G.T @ push).max() > -0.5 or np.linalg.norm(push) > LARGE:
-                return None, "the solutions have no interior, or nearly so"
-        return True, ""
-    support = found[found > 0]
-    if margin <= min(TINY * (1.0 + total), CLEAR) and len(support) == len(r):
-        if total > LARGE:
-            return None, "the multipliers are very large: close to the boundary"
-        # as many independent columns as rows: a small change of the data changes lambda a little, and it stays > 0
-        if support.min() > CLEAR * support.max():
+        near = NEAR * margin
+        tight = (slack > -near) & (reduced.row_scale > 0)
+        if not tight.any():
+            return True, ""
+        # r leaves the constraints that may be tight for the inside, along a push that all of them allow
+        push = _push(reduced.G[:, tight])
+        if push is None:
+            return None, "the solutions have no interior, or nearly so"
+        step = 2.0 * (max(float(slack.max()), 0.0) + error)
+        moved = 2.0 * step * float(np.linalg.norm(push)) + error
+        if moved < near and moved < margin**2:
+            return True, ""
+        return None, "the solutions have hardly an interior"
+    support = found > 0
+    if margin <= error and support.sum() == len(r):
+        # as many independent columns as rows: the error changes lambda by so little that it stays positive
+        lu, _, info = lapack.dgetrf(reduced.G[:, support])
+        rcond = float(lapack.dgecon(lu, 1.0)[0]) if info == 0 else 0.0
+        if error * len(r) < rcond * found[support].min():
             return False, ""
         return None, "a multiplier is nearly zero"
     return None, "the residual is nearly zero: close to the boundary, or degenerate data"
+
+
+def _push(G: Float) -> Float | None:
+    """A vector u with G^T u = -1, or nearly so; None where there is none."""
+    count = G.shape[1]
+    factor, info = lapack.dpotrf(G.T @ G, lower=1)
+    if info == 0 and factor.diagonal().min() > CLEAR:
+        weights, info = lapack.dpotrs(factor, -np.ones(count), lower=1)
+        push = G @ weights
+    else:
+        push = np.linalg.lstsq(G.T, -np.ones(count), rcond=None)[0]
+    return push if float((G.T @ push).max()) <= -0.5 else None
 
 
 def _inside(G: Float, q: Float, r: Float, active: NDArray[np.bool_]) -> Float:

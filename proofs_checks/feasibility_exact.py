@@ -69,9 +69,14 @@ def settle(own: Sequence[Sequence[Fraction]], others: Sequence[Sequence[Fraction
 
 
 def unit_columns(rows: Sequence[Integers]) -> tuple[Integers, Float]:
-    """The largest absolute value of every column (1 for zeros), and the matrix divided by these, in floats."""
+    """The largest absolute value of every column (1 for zeros), and the matrix divided by these, in floats.
+
+    What is not zero stays so: the float test tells a zero point, which decides, from one that is nearly zero.
+    """
     peaks = [max(map(abs, column)) or 1 for column in zip(*rows, strict=True)]
-    return peaks, np.array([[x / p for x, p in zip(row, peaks, strict=True)] for row in rows])
+    scaled = np.array([[x / p for x, p in zip(row, peaks, strict=True)] for row in rows])
+    vanished = (scaled == 0) & np.array([[x != 0 for x in row] for row in rows])
+    return peaks, np.where(vanished, np.finfo(float).smallest_subnormal, scaled)
 
 
 def verified(A: Sequence[Integers], B: Sequence[Integers], answer: ExactAnswer) -> bool:

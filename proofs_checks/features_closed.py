@@ -149,7 +149,7 @@ def _ufm_zero(counts: Sequence[int], L2: Fraction, bias: bool) -> ClosedForm | N
     K, N = len(counts), sum(counts)
     M = np.diag(n) - (np.outer(n, n) / N if bias else np.sqrt(np.outer(n, n)) / K)
     threshold = Fraction(float(np.linalg.eigvalsh(M)[-1]) * (1 + NEAR))
-    if N * N * L2 < threshold:
+    if threshold > N * N * L2:
         return None
     share = n / N
     value = -float(share @ np.log(share)) if bias else float(np.log(K))

@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
+from numerics.collapse_feasibility import class_feasibility
 from proofs_checks import feasibility_exact
+from proofs_checks.exact_data import exact_matrix
+from proofs_checks.feasibility import collapse_feasibility
 from proofs_checks.feasibility_exact import ExactAnswer, settle, solve, verified
 
 
@@ -112,3 +115,54 @@ def test_coordinates_beyond_the_range_of_floats():
     w = [F(x) for x in answer.w]
     assert w[0] * own[0][0] + w[1] > 0
     assert all(w[0] * b[0] + w[1] * b[1] <= 0 for b in others)
+
+
+def test_floats_never_contradict_exact_answers():
+    """Degenerate integers moved a little, and rows, columns and entries of very different sizes."""
+    rng = np.random.default_rng(7)
+    decided = 0
+    for _ in range(300):
+        n, others, d = rng.integers(1, 4), rng.integers(1, 7), rng.integers(1, 5)
+        X = rng.integers(-2, 3, (n + others, d)).astype(float)
+        kind = rng.integers(0, 4)
+        if kind == 1:
+            X += 10.0 ** rng.integers(-16, -3) * rng.integers(-2, 3, X.shape)
+        elif kind == 2:
+            X *= 10.0 ** rng.integers(-150, 150, X.shape).astype(float)
+        elif kind == 3:
+            X[n:] *= 10.0 ** rng.integers(-150, 150, (others, 1)).astype(float)
+        with np.errstate(all="raise", under="ignore"):
+            found = class_feasibility(X[:n], X[n:]).feasible
+        if found is not None:
+            decided += 1
+            assert found is settle(exact_matrix(X[:n]), exact_matrix(X[n:])).feasible, X
+    assert decided > 150
+
+
+SLIVER = [[1, -1e-12], [1, 0.999999999999], [-1, -1.000000000001]]
+SIZES = [
+    [0.0, 1e74, -1e-83],
+    [1e-55, 0, 0],
+    [0, -1e-143, 1e-22],
+    [-1e126, 1e-16, -1e73],
+    [1e-57, 1e-87, -1e-139],
+    [1e38, 0, 0],
+]
+
+
+@pytest.mark.parametrize(
+    ("points", "labels"),
+    [
+        (SLIVER, "021"),
+        (SIZES, "001132"),
+        ([[1e-6], [-1e300]], "ab"),
+        ([[F(1, 10**400), 0], [-1, 1]], "ab"),  # not zero, although a float is
+    ],
+)
+def test_floats_leave_open_what_rounding_may_turn(points, labels):
+    exact = collapse_feasibility(points, labels)
+    assert exact.status == "solved" and exact.rigor == "proved"
+    with np.errstate(all="raise", under="ignore"):
+        quick = collapse_feasibility(points, labels, certify=False)
+    for name, answer in quick.feasible.items():
+        assert answer in (None, exact.feasible[name])
