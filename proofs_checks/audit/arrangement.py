@@ -21,8 +21,9 @@ from typing import Any
 
 from flint import fmpz_mat
 
-from proofs_checks.audit.branches import integer_row, walk
+from proofs_checks.audit.branches import MAX_BITS, walk
 from proofs_checks.audit.core import Clock, Rejected, exact, fields
+from proofs_checks.audit.rationals import over_common
 
 Plane = tuple[int, ...]
 BLOCK = 256  # cells that are looked at between two looks at the clock
@@ -60,7 +61,11 @@ def _rows(points: Any, clock: Clock) -> list[list[int]]:
         clock.tick()
         if not isinstance(point, list) or len(point) != len(points[0]) or not point:
             raise Rejected(f"point {i} does not have as many entries as point 0")
-        rows.append(integer_row([exact(x, f"point {i}") for x in point]))
+        rows.append(over_common([exact(x, f"point {i}") for x in point], clock)[0])
+    # the planes of restrictions have minors as entries
+    bits = max(x.bit_length() for row in rows for x in row)
+    if min(len(rows), len(rows[0])) * bits > MAX_BITS:
+        raise Rejected(f"the minors of the points may have more than {MAX_BITS} bits")
     return rows
 
 
@@ -110,7 +115,10 @@ def _count(planes: list[Plane], clock: Clock) -> int:
     for k, h in enumerate(planes):
         c = next(i for i, x in enumerate(h) if x)  # eliminated on h; h[c] > 0
         rest = [(i, x) for i, x in enumerate(h) if i != c]
-        below = {_plane(tuple(r[i] * h[c] - r[c] * x for i, x in rest)) for r in planes[:k]}
+        below = set()
+        for r in planes[:k]:
+            clock.tick()
+            below.add(_plane(tuple(r[i] * h[c] - r[c] * x for i, x in rest)))
         total += _count([p for p in below if p is not None], clock)
     return total
 

@@ -13,22 +13,14 @@ x_i . u != 0 for every row of the tree, goes down to a leaf, and has the signs o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
-from flint import fmpq, fmpz_mat
+from flint import fmpz_mat
 
 from proofs_checks.audit.core import Clock, Rejected
 
-Vector = list[fmpq]
 MAX_COLUMNS, MAX_BITS = 64, 1 << 16  # one exact linear system must not outlast the clock
-
-
-def integer_row(row: Vector) -> list[int]:
-    """A positive multiple of a rational row, in integers."""
-    common = math.lcm(*(int(x.q) for x in row))
-    return [int(x * common) for x in row]
 
 
 def contradictory(rows: list[list[int]]) -> bool:

@@ -30,6 +30,7 @@ from flint import arb, ctx, fmpq
 
 from proofs_checks.audit import sign_tree
 from proofs_checks.audit.core import Clock, Rejected, exact, fields
+from proofs_checks.audit.rationals import dot, short
 
 PRECISION = 256
 MAX_POINTS, MAX_COORDINATES, MAX_NEURONS = 4096, 1024, 20_000
@@ -53,7 +54,7 @@ def check(claim: Any, inputs: Any, witness: Any, clock: Clock) -> str:
     if not 0 <= lower <= upper:
         raise Rejected("a bound is negative, or the lower one above the upper one")
     q = _numbers(q_data, n, "q", clock)
-    if min(q) < 0 or _dot(q, [fmpq(1)] * n, clock) != 1:
+    if min(q) < 0 or dot(q, [fmpq(1)] * n, clock) != 1:
         raise Rejected("q: not a probability vector")
     nu = [a * y for a, y in zip(q, labels, strict=True)]
     if not isinstance(network, list) or (lower == 0) != (network == []):
@@ -98,15 +99,6 @@ def _numbers(data: Any, count: int, what: str, clock: Clock) -> Row:
     return [exact(text, what) for text in _listed(data, count, what)]
 
 
-def _dot(a: Row, b: Row, clock: Clock) -> Any:
-    total = fmpq(0)
-    for s, t in zip(a, b, strict=True):
-        if s and t:
-            clock.tick()
-            total += s * t
-    return total
-
-
 def _network(points: list[Row], labels: Row, data: Row, lower: fmpq, clock: Clock) -> None:
     """min_i y_i f(x_i) >= lower Σ_j |c_j| ‖u_j‖ > 0 for the explicit network."""
     if len(data) > MAX_NEURONS:
@@ -115,11 +107,11 @@ def _network(points: list[Row], labels: Row, data: Row, lower: fmpq, clock: Cloc
     for pair in data:
         outer, inner = _listed(pair, 2, "neuron")
         (c,), u = _numbers([outer], 1, "c", clock), _numbers(inner, len(points[0]), "u", clock)
-        variation += arb(abs(c)) * arb(_dot(u, u, clock)).sqrt()
+        variation += arb(abs(c)) * arb(dot(u, u, clock)).sqrt()
         for i, x in enumerate(points):
-            z = _dot(x, u, clock)
+            z = dot(x, u, clock)
             if z > 0:
-                outputs[i] += c * z
+                outputs[i] = short(outputs[i] + c * z, clock)
     worst = min(f * y for f, y in zip(outputs, labels, strict=True))
     # a network that is 0 satisfies the inequality for every bound
     if not (worst > 0 and arb(lower) * variation <= arb(worst)):
@@ -128,7 +120,7 @@ def _network(points: list[Row], labels: Row, data: Row, lower: fmpq, clock: Cloc
 
 def _kernel(x: Row, z: Row, squares: fmpq, clock: Clock) -> Any:
     """K(x, z), given ‖x‖² ‖z‖²; equality in Cauchy-Schwarz tells the angles 0 and π."""
-    product = _dot(x, z, clock)
+    product = dot(x, z, clock)
     if product * product == squares:
         return arb(max(product, fmpq(0))) / 2
     angle = (arb(product) / arb(squares).sqrt()).acos()
@@ -138,7 +130,7 @@ def _kernel(x: Row, z: Row, squares: fmpq, clock: Clock) -> Any:
 def _form(points: list[Row], nu: Row, clock: Clock) -> arb:
     """Σ_ij nu_i K(x_i, x_j) nu_j."""
     used = [i for i, a in enumerate(nu) if a]
-    squares = {i: _dot(points[i], points[i], clock) for i in used}
+    squares = {i: dot(points[i], points[i], clock) for i in used}
     total = arb(0)
     for i in used:
         for j in used:
@@ -152,7 +144,7 @@ def _kernel_function(points: list[Row], labels: Row, data: Row, lower: fmpq, clo
     """min_i y_i f(x_i) >= lower ‖f‖ > 0 for f = Σ_j α_j y_j K(x_j, ·)."""
     alpha = _numbers(_listed(data, len(points), "alpha"), len(points), "alpha", clock)
     weights = [a * y for a, y in zip(alpha, labels, strict=True)]
-    squares = [_dot(x, x, clock) for x in points]
+    squares = [dot(x, x, clock) for x in points]
     outputs = []
     for i, x in enumerate(points):
         terms = (
@@ -179,9 +171,9 @@ def _vanishes(points: list[Row], nu: Row, clock: Clock) -> None:
         if size is None or not weight:
             continue
         line = tuple(str(a / size) for a in x)
-        kinks[line] = kinks.get(line, fmpq(0)) + weight * abs(size)
+        kinks[line] = short(kinks.get(line, fmpq(0)) + weight * abs(size), clock)
         if size > 0:
-            linear = [s + weight * a for s, a in zip(linear, x, strict=True)]
+            linear = [short(s + weight * a, clock) for s, a in zip(linear, x, strict=True)]
     if any(kinks.values()) or any(linear):
         raise Rejected("bound: the weighted sum of the features does not vanish")
 

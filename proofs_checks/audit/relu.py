@@ -26,6 +26,7 @@ from typing import Any
 from flint import arb, ctx, fmpq
 
 from proofs_checks.audit.core import Clock, Rejected, exact, fields
+from proofs_checks.audit.rationals import dot, short
 from proofs_checks.audit.sign_tree import check_bound
 
 MAX_ENTRIES, PRECISION = 100_000, 192
@@ -48,6 +49,8 @@ def check(claim: Any, inputs: Any, witness: Any, clock: Clock) -> str:
         raise Rejected("X must have rows and columns, y as many entries as X has rows, beta > 0")
     if loss == "logistic" and any(label not in (-1, 1) for label in y):
         raise Rejected("the labels of the logistic loss must be 1 and -1")
+    if lower > upper:
+        raise Rejected("the lower bound is above the upper one")
     W, v, nu = _matrix(first, "W", clock), _vector(second, "v", clock), _vector(dual, "nu", clock)
     if len(v) != len(W) or (W and len(W[0]) != d) or len(nu) != n:
         raise Rejected("W must have d columns and as many rows as v has entries, nu n entries")
@@ -62,7 +65,7 @@ def check(claim: Any, inputs: Any, witness: Any, clock: Clock) -> str:
             )
     check_bound(X, nu, beta * beta, tree, clock)
     return (
-        f"proved: over all two-layer ReLU networks without biases on these {n} points in R^{d}, of any width, the "
+        f"proved: over all two-layer ReLU networks on these {n} points in R^{d}, of any width, the "
         f"least {loss} loss + (beta/2)(|W|^2 + |v|^2) with beta = {_shown(weight)} is at least {_shown(least)}, "
         f"and a network of width {len(v)} has at most {_shown(most)}"
     )
@@ -97,22 +100,14 @@ def _matrix(data: Any, what: str, clock: Clock) -> list[list[fmpq]]:
     return rows
 
 
-def _dot(a: list[fmpq], b: list[fmpq], clock: Clock) -> fmpq:
-    total = fmpq(0)
-    for x, y in zip(a, b, strict=True):
-        clock.tick()
-        total += x * y
-    return total
-
-
 def _outputs(X: list[list[fmpq]], W: list[list[fmpq]], v: list[fmpq], clock: Clock) -> list[fmpq]:
     """f_i = sum_j v_j max(x_i . w_j, 0)."""
     out = []
     for x in X:
         f = fmpq(0)
         for w, factor in zip(W, v, strict=True):
-            z = _dot(x, w, clock)
-            f += factor * z if z > 0 else 0
+            z = dot(x, w, clock)
+            f = short(f + factor * z, clock) if z > 0 else f
         out.append(f)
     return out
 
@@ -130,10 +125,10 @@ def _value(
     f = _outputs(X, W, v, clock)
     size = fmpq(0)
     for row in [*W, v]:
-        size += _dot(row, row, clock) * beta / 2
+        size = short(size + dot(row, row, clock) * beta / 2, clock)
     if loss == "squared":
         misfit = [a - b for a, b in zip(f, y, strict=True)]
-        return _dot(misfit, misfit, clock) / 2 + size
+        return dot(misfit, misfit, clock) / 2 + size
     total = arb(size)
     for a, b in zip(f, y, strict=True):
         clock.tick()
@@ -145,7 +140,7 @@ def _value(
 def _dual_value(loss: str, y: list[fmpq], nu: list[fmpq], clock: Clock) -> Any:
     """D(nu): exact for the squared loss, else a ball."""
     if loss == "squared":
-        return _dot(nu, y, clock) - _dot(nu, nu, clock) / 2
+        return dot(nu, y, clock) - dot(nu, nu, clock) / 2
     total = arb(0)
     for a, b in zip(nu, y, strict=True):
         clock.tick()

@@ -29,8 +29,11 @@ from typing import Any
 
 from flint import fmpq
 
-from proofs_checks.audit.branches import Vector, integer_row, walk
+from proofs_checks.audit.branches import MAX_COLUMNS, walk
 from proofs_checks.audit.core import Clock, Rejected, exact, fields
+from proofs_checks.audit.rationals import dot, over_common, short
+
+Vector = list[fmpq]
 
 
 def check_bound(
@@ -41,12 +44,16 @@ def check_bound(
         raise Rejected("the points must be a non-empty matrix, with a number nu for each row")
     if radius_squared < 0:
         raise Rejected("the square of the radius is negative")
+    if len(points[0]) > MAX_COLUMNS:
+        raise Rejected(f"more than {MAX_COLUMNS} columns")
     reflections, inside, plus, minus = fields(
         witness, ("reflections", "inside", "plus", "minus"), "sign tree"
     )
     mirrors = _mirrors(points, nu, reflections, inside, clock)
-    _tree(points, nu, mirrors, radius_squared, plus, "plus", clock)
-    _tree(points, [-v for v in nu], mirrors, radius_squared, minus, "minus", clock)
+    rows = [*(over_common(x, clock)[0] for x in points), *mirrors]
+    for what, sign, tree in (("plus", 1, plus), ("minus", -1, minus)):
+        leaves = _Leaves(points, [sign * v for v in nu], mirrors, clock)
+        _tree(rows, leaves, radius_squared, tree, what, clock)
 
 
 def _mirrors(
@@ -65,7 +72,7 @@ def _mirrors(
             raise Rejected("a reflection or the inside point is no vector of d small integers")
     if not reflections and inside != []:
         raise Rejected("an inside point without reflections")
-    weights = _weights(points, nu)
+    weights = _weights(points, nu, clock)
     opposite = {x: -v for x, v in weights.items()}
     for k, a in enumerate(reflections):
         clock.tick()
@@ -73,36 +80,38 @@ def _mirrors(
             raise Rejected(
                 f"the inside point is not strictly on the positive side of reflection {k}"
             )
-        square = sum(x * x for x in a)
+        normal, square = [fmpq(x) for x in a], sum(x * x for x in a)
         image = []
         for x in points:
-            factor = 2 * sum((p * q for p, q in zip(x, a, strict=True)), fmpq(0)) / square
-            image.append([p - factor * q for p, q in zip(x, a, strict=True)])
-        if _weights(image, nu) not in (weights, opposite):
+            factor = 2 * dot(x, normal, clock) / square
+            image.append([p - factor * q for p, q in zip(x, normal, strict=True)])
+        if _weights(image, nu, clock) not in (weights, opposite):
             raise Rejected(
                 f"reflection {k} does not map the weighted points to themselves, up to sign"
             )
     return reflections
 
 
-def _weights(points: list[Vector], nu: Vector) -> dict[tuple[fmpq, ...], fmpq]:
+def _weights(points: list[Vector], nu: Vector, clock: Clock) -> dict[tuple[fmpq, ...], fmpq]:
     """The total weight of each point, zeros left out: phi depends on nothing else."""
     total: dict[tuple[fmpq, ...], fmpq] = {}
     for x, v in zip(points, nu, strict=True):
-        total[tuple(x)] = total.get(tuple(x), fmpq(0)) + v
+        total[tuple(x)] = short(total.get(tuple(x), fmpq(0)) + v, clock)
     return {x: v for x, v in total.items() if v and any(x)}
 
 
 class _Leaves:
     """The bound at the end of a branch; vectors are integers over one common denominator."""
 
-    def __init__(self, points: list[Vector], nu: Vector, mirrors: list[list[int]]) -> None:
+    def __init__(
+        self, points: list[Vector], nu: Vector, mirrors: list[list[int]], clock: Clock
+    ) -> None:
         self.points = [*points, *([fmpq(x) for x in a] for a in mirrors)]
         self.negative = [i for i, v in enumerate(nu) if v < 0]
-        self.nu, self.n = nu, len(points)
+        self.nu, self.n, self.clock = nu, len(points), clock
         flat = [v * x for v, row in zip(nu, points, strict=True) for x in row]
-        scaled = integer_row([*flat, fmpq(1)])
-        self.common, width = scaled[-1], len(points[0])
+        scaled, self.common = over_common(flat, clock)
+        width = len(points[0])
         self.terms = [scaled[k : k + width] for k in range(0, len(flat), width)]
         self.digits = (len(self.negative) + 3) // 4
 
@@ -134,28 +143,20 @@ class _Leaves:
                 factor = value * signs[i]
             else:
                 raise Rejected(f"coefficient of row {i}, which has no sign here")
-            g = [p + factor * x for p, x in zip(g, self.points[i], strict=True)]
-        if sum((p * p for p in g), fmpq(0)) > radius_squared:
+            g = [short(p + factor * x, self.clock) for p, x in zip(g, self.points[i], strict=True)]
+        if dot(g, g, self.clock) > radius_squared:
             raise Rejected("the vector of a leaf is longer than the radius")
 
 
 def _tree(
-    points: list[Vector],
-    nu: Vector,
-    mirrors: list[list[int]],
-    limit: fmpq,
-    tree: Any,
-    what: str,
-    clock: Clock,
+    rows: list[list[int]], leaves: _Leaves, limit: fmpq, tree: Any, what: str, clock: Clock
 ) -> None:
-    n = len(points)
-    rows = [*(integer_row(x) for x in points), *mirrors]
-    needed = {i for i, v in enumerate(nu) if v > 0 and any(rows[i])}
-    leaves = _Leaves(points, nu, mirrors)
+    needed = {i for i, v in enumerate(leaves.nu) if v > 0 and any(rows[i])}
+    mirrors = range(leaves.n, len(rows))
 
     def leaf(node: Any, signs: dict[int, int]) -> None:
         if len(signs) < len(needed) + len(mirrors):
             raise Rejected(f"{what}: a branch ends before all rows with nu > 0 have signs")
         leaves.check(node, signs, limit)
 
-    walk(rows, needed, dict.fromkeys(range(n, len(rows)), 1), tree, leaf, what, clock)
+    walk(rows, needed, dict.fromkeys(mirrors, 1), tree, leaf, what, clock)
