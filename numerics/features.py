@@ -94,8 +94,8 @@ class FeatureProblem:
 
     @property
     def width(self) -> int:
-        """A width that is enough for the optima looked for: K, J, and 4 for V up to 4×4."""
-        return max(self.K, self.J, 4)
+        """A width that is enough for one-hot targets, and for any J <= 4, where cp-ranks are at most J."""
+        return max(self.K, self.J)
 
     def loss_value(self, Z: Array) -> float:
         """(1/N) Σ n_j l_j(z_j); ``Z``: (K, J), bias included."""

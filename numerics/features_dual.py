@@ -35,7 +35,7 @@ class Dual:
 
 
 def scaled_dual(problem: FeatureProblem, gamma: Array, B: Array) -> Dual:
-    """The dual point θ(Γ, B), θ <= 1 as large as feasibility allows, less `MARGIN`.
+    """The dual point θ(Γ, B), θ as good as feasibility allows, less `MARGIN`; θ <= 1 for "ce".
 
     Args:
         gamma: (K, J), near a subgradient of the loss. B: (J, J) >= 0, in normalised units, for "upfm".
@@ -46,6 +46,11 @@ def scaled_dual(problem: FeatureProblem, gamma: Array, B: Array) -> Dual:
     norm = float(np.linalg.eigvalsh(G.T @ G + B)[-1])
     most = problem.L / np.sqrt(norm) * (1.0 - MARGIN) if norm > 0 else np.inf
     theta = min(1.0, most)
+    if problem.loss == "mse" and norm > 0:  # the bound is -pull θ - bend θ²/2
+        pull = float((problem.counts * (gamma * problem.Y).sum(axis=0)).sum())
+        bend = problem.N * float((problem.counts * (gamma**2).sum(axis=0)).sum())
+        if bend > 0:  # not so where it is too small for a float
+            theta = min(max(-pull / bend, 0.0), most)
     return Dual(theta * gamma, theta**2 * B, dual_value(problem, theta * gamma))
 
 

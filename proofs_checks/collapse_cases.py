@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cached_property
@@ -19,6 +19,7 @@ FEATURE_FORMAT, GAUSSIAN_FORMAT = "lemmata-feature-case/1", "lemmata-gaussian-ca
 MODELS = ("ufm", "upfm")
 REDUCTIONS = {"mse": "half-mean", "ce": "mean"}
 MOST_POINTS, MOST_SAMPLES = 10**6, 10**6
+MOST_CLASSES = 128  # for which optima are certified
 FEATURE_CASES, GAUSSIAN_CASES = 64, 6
 
 
@@ -62,16 +63,18 @@ class FeatureCase:
         """Check and freeze; ``width`` is the number of classes by default, λ is anything exact.
 
         Raises:
-            LemmataError: an unknown model or loss, fewer than two classes, an empty class, λ ≤ 0, no width.
+            LemmataError: an unknown model or loss, fewer than two classes or more than 128, an empty one, λ ≤ 0, no width.
         """
         for word, value, known in (("model", model, MODELS), ("loss", loss, tuple(REDUCTIONS))):
             if value not in known:
                 raise LemmataError(f"{word} {value!r} is unknown: use {' or '.join(known)}")
-        sizes = tuple(per_class)
+        sizes = tuple(per_class) if isinstance(per_class, Iterable) else (per_class,)
         if len(sizes) < 2 or not all(_whole(n) and n >= 1 for n in sizes):
             raise LemmataError(
                 f"per_class = {sizes!r:.80}: give a positive number of points for each of two classes or more"
             )
+        if len(sizes) > MOST_CLASSES:
+            raise LemmataError(f"{len(sizes)} classes: use at most {MOST_CLASSES}")
         if sum(sizes) > MOST_POINTS:
             raise LemmataError(f"{sum(sizes)} points: use at most {MOST_POINTS}")
         W, H = exact_number(lambda_W, "lambda_W"), exact_number(lambda_H, "lambda_H")
@@ -104,6 +107,11 @@ class FeatureCase:
     def L_squared(self) -> Fraction:
         """λ_W λ_H."""
         return self.lambda_W * self.lambda_H
+
+    @property
+    def L(self) -> float:
+        """√(λ_W λ_H), a float where the product is none."""
+        return math.sqrt(self.lambda_W) * math.sqrt(self.lambda_H)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; λ as exact text."""

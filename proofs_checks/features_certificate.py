@@ -113,11 +113,13 @@ class Audited:
 def network_units(
     instance: ExactInstance, problem: FeatureProblem, units: Units, network: Network
 ) -> tuple[Array, Array, list[Fraction]]:
-    """(W, H, b) in the units of the instance."""
+    """(W, H, b) in the units of the instance, without latent directions that are zero."""
     root = math.sqrt(units.scale)
     W = root * instance.rho * network.W
     H = root / instance.rho * network.H / problem.roots
-    return W, H, units.bias(network.b)
+    used = np.flatnonzero(W.any(axis=1) | H.any(axis=1))
+    used = used if len(used) else np.zeros(1, dtype=np.intp)
+    return W[used], H[used], units.bias(network.b)
 
 
 def optimum_certificate(

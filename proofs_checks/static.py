@@ -24,6 +24,7 @@ from theory.statement import Kind, Part, Statement
 ALPHA = (
     1e-3  # the probability with which a campaign of true probability statements reports a violation
 )
+PRECISIONS = (256, 1024, 4096)  # bits, one after the other while a verdict stays open
 
 
 class StaticCase(Protocol):
@@ -111,7 +112,11 @@ def judge(statements: Sequence[Statement], case: StaticCase) -> list[Verdict]:
             axes |= _axes(statements[k])
         measured = _load(path)(case).measure(frozenset(axes))
         for k in members:
-            out[k] = _verdict(statements[k], case, measured, StaticValues(measured.values, axes))
+            for bits in PRECISIONS:
+                values = StaticValues(measured.values, axes, bits)
+                out[k] = _verdict(statements[k], case, measured, values)
+                if out[k].status is not Status.UNDECIDED or measured.undecided:
+                    break
     return [out[k] for k in range(len(statements))]
 
 
@@ -172,7 +177,9 @@ def _verdict(
     statement: Statement, case: StaticCase, measured: Measurement, values: StaticValues
 ) -> Verdict:
     def early(status: Status, reason: str) -> Verdict:
-        return Verdict(statement.id, case.hash, status, measured.rigor, reason=reason)
+        return Verdict(
+            statement.id, case.hash, status, _rigor(status, measured.rigor), reason=reason
+        )
 
     if measured.undecided:
         return early(Status.UNDECIDED, measured.undecided)
@@ -216,7 +223,7 @@ def _verdict(
         statement.id,
         case.hash,
         chosen.status,
-        chosen.rigor or measured.rigor,
+        _rigor(chosen.status, chosen.rigor or measured.rigor),
         tightness=ratio,
         log_tightness=chosen.mid,
         error=evidence.error * (ratio if ratio > 0 else 1.0),
@@ -226,6 +233,11 @@ def _verdict(
         part=chosen.part.name,
         reason="; ".join(filter(None, reason)),
     )
+
+
+def _rigor(status: Status, rigor: Rigor) -> Rigor:
+    """What is left open is not proved, however exact the numbers are."""
+    return Rigor.NUMERICAL if status is Status.UNDECIDED and rigor is Rigor.PROVED else rigor
 
 
 def _outcome(

@@ -36,8 +36,12 @@ def optimum(case: FeatureCase) -> Measurement:
         return Measurement(
             {}, Rigor.NUMERICAL, undecided=f"the optimum is not certified: {found.reason}"
         )
-    lower, upper = (exact(found.certificate.claim[end], end) for end in ("lower", "upper"))
+    claim = found.certificate.claim
+    lower, upper = (exact(claim[end], end) for end in ("lower", "upper"))
     note = f"optimum in an interval of relative length {float((upper - lower) / upper):.1e}"
+    if claim["width"] > case.width:
+        wider = f"{note}, for features of {claim['width']} coordinates"
+        return Measurement({"J": hull(lower, upper)}, Rigor.NUMERICAL, wider)
     return Measurement({"J": hull(lower, upper)}, found.rigor, note)
 
 

@@ -22,6 +22,7 @@ from proofs_checks.collapse_cases import FeatureCase
 from proofs_checks.static import hull
 
 BITS = 160
+FAR = 1e3  # above all thresholds: the gradient at zero logits is less than √2
 _CLOSER = 1 - Fraction(1, 2**48)  # a step towards the one-hot vector, until the dual is feasible
 
 
@@ -67,10 +68,13 @@ def _one_class(case: FeatureCase, n: int) -> tuple[Fraction, Fraction]:
     from scipy.optimize import brentq
 
     K, N = case.K, case.N
-    price = math.sqrt(case.L_squared * n * (K - 1) / K)
+    price = case.L * math.sqrt(n * (K - 1) / K)
+
+    def wrong(a: float) -> float:
+        return math.exp(-a) / (1 + (K - 1) * math.exp(-a))
 
     def slope(a: float) -> float:
-        return price - n / N * (K - 1) / (math.exp(a) + K - 1)
+        return price - n / N * (K - 1) * wrong(a)
 
     a = 0.0
     if slope(0.0) < 0:
@@ -78,7 +82,7 @@ def _one_class(case: FeatureCase, n: int) -> tuple[Fraction, Fraction]:
         while slope(top) < 0:
             top *= 2
         a = float(brentq(slope, 0.0, top, xtol=1e-15, rtol=1e-15))
-    tau = Fraction(1 / (math.exp(a) + K - 1))
+    tau = Fraction(wrong(a))
     if a == 0.0:
         tau = Fraction(1, K)
     while n * tau**2 * K * (K - 1) > N**2 * case.L_squared:
@@ -94,6 +98,7 @@ class _Groups:
     k: tuple[int, int]
     n: tuple[int, int]
     L_squared: Fraction
+    L: float
 
     @property
     def N(self) -> int:
@@ -125,17 +130,20 @@ def merged_minority(case: FeatureCase) -> arb:
     """
     small, large = min(case.per_class), max(case.per_class)
     k_B = sum(n == small for n in case.per_class)
-    groups = _Groups((case.K - k_B, k_B), (large, small), case.L_squared)
+    groups = _Groups((case.K - k_B, k_B), (large, small), case.L_squared, case.L)
     p, x = _solve(groups)
+    nothing = Fraction(0)
     with ctx.workprec(BITS):
-        return hull(_dual(groups, p, x), _primal(groups, p, x))
+        lower, upper = _dual(groups, p, x), _primal(groups, p, x)
+        without = _primal(groups, (nothing, nothing), nothing)
+        return hull(lower, without if without < upper else upper)
 
 
 def _solve(g: _Groups) -> tuple[tuple[Fraction, Fraction], Fraction]:
     """Nearly optimal (p_A, p_B) and x ≥ 0, from the smooth factored problem p = a b, x = y²."""
     from scipy.optimize import minimize
 
-    L = math.sqrt(g.L_squared)
+    L = min(g.L, FAR)  # the search sees numbers of one size; the bounds are evaluated with L itself
     mass = np.array([g.k[s] * g.n[s] for s in (0, 1)], dtype=float)
     counts = [np.array(g.counts(s), dtype=float) for s in (0, 1)]
     ways = [np.array(g.directions(s), dtype=float) for s in (0, 1)]

@@ -69,6 +69,8 @@ def test_a_gaussian_case_survives_json() -> None:
         ({"per_class": (3, 0)}, "positive number of points"),
         ({"per_class": (3, 2.5)}, "positive number of points"),
         ({"per_class": (10**6, 10**6)}, "at most"),
+        ({"per_class": 5}, "two classes or more"),
+        ({"per_class": (1,) * 129}, "129 classes: use at most 128"),
         ({"lambda_W": 0}, "lambda_W = 0: give a positive number"),
         ({"lambda_H": -1.0}, "lambda_H = -1: give a positive number"),
         ({"lambda_H": math.nan}, "lambda_H is nan"),
@@ -267,3 +269,41 @@ def test_default_cases_are_reproducible_and_avoid_thresholds() -> None:
     for case in cases.ufm():
         L = math.sqrt(case.L_squared)
         assert all(abs(L * case.N / math.sqrt(n) - 1) > 5e-3 for n in case.per_class)
+
+
+# -- scales and widths ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("statement", [c.UFM_CE_VALUE, c.UPFM_CE_VALUE], ids=lambda s: s.id)
+@pytest.mark.parametrize("L", [1e-100, 1e-290, 1e100, 1e300])
+def test_values_are_judged_at_every_scale(statement: Statement, L: float) -> None:
+    """Small entropies cancel in 1 - (K-1)t, which more digits mend."""
+    case = feature(statement.setting.model, "ce", (3, 3, 3), L)
+    (verdict,) = judge([statement], case)
+    assert (verdict.status, verdict.rigor) == (Status.HOLDS, Rigor.PROVED), verdict.reason
+
+
+@pytest.mark.parametrize("L", [1e-290, 1e-100, 1e100, 5e299])
+def test_bounds_for_thresholds_exist_at_every_scale(L: float) -> None:
+    with np.errstate(over="raise", invalid="raise"):
+        upfm, ufm = (feature(m, "ce", (2, 1, 1), L) for m in ("upfm", "ufm"))
+        without, merged = without_class(upfm, 1), merged_minority(ufm)
+    assert without.is_finite() and without > -1e-9
+    assert merged.is_finite() and merged.upper() < math.log(3) * 1.001
+    if L > 1:
+        assert without.overlaps(merged) and merged.lower() > math.log(3) * 0.999
+        (verdict,) = judge([th.MINORITY], ufm)
+        assert verdict.status is Status.HOLDS, verdict.reason
+
+
+def test_a_value_that_is_certified_for_wider_features_alone_is_numerical() -> None:
+    case = feature("upfm", "ce", (3, 3), 0.02)
+    assert claims.optimum.__wrapped__(case).rigor is Rigor.PROVED
+    narrow = FeatureCase.create("upfm", "ce", (3, 3), lambda_W=1, lambda_H=1, width=1)
+    assert claims.optimum.__wrapped__(narrow).rigor is Rigor.PROVED  # zero at every width
+    narrow = FeatureCase.create("upfm", "ce", (3, 3), lambda_W=0.02, lambda_H=0.02, width=1)
+    found = claims.optimum.__wrapped__(narrow)
+    assert found.rigor is Rigor.NUMERICAL and "of 2 coordinates" in found.note
+
+
+def test_what_stays_open_is_not_called_proved() -> None:
+    (verdict,) = judge([c.UFM_MSE_VALUE], feature("ufm", "mse", (3, 3), 1e-30))
+    assert (verdict.status, verdict.rigor) == (Status.UNDECIDED, Rigor.NUMERICAL)

@@ -95,3 +95,16 @@ def test_numbers_beyond_floats_are_refused(model, size, decay, capfd):
     with pytest.raises(LemmataError, match="rescale"):
         MODELS[model](targets=[[size, -size]], loss="mse", lambda_w=decay, lambda_h=decay)
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("model", "loss", "bias"), CASES)
+@pytest.mark.parametrize("per_class", [[3, 3], [5, 2, 1]])
+@pytest.mark.parametrize("decay", [0.02, 10])
+def test_no_width_is_claimed_that_is_not_needed(model, loss, bias, per_class, decay):
+    K = len(per_class)
+    case = {"classes": K, "per_class": per_class, "lambda_w": decay, "lambda_h": decay}
+    r = MODELS[model](**case, loss=loss, bias=bias)
+    width = r.certificate.claim["width"]
+    assert r.status == "solved" and width == len(r.W) == len(r.H) <= K
+    if decay == 10:
+        assert width == 1

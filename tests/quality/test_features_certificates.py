@@ -87,7 +87,7 @@ BROKEN = [
     ("positive entropy", ("claim", "model"), "ufm", r"B must be \[\]"),
     ("positive entropy", ("claim", "bias"), True, "b: a row must have 3 entries"),
     ("positive entropy", ("claim", "bias"), 1, "true or false"),
-    ("positive entropy", ("claim", "width"), 3, "W must be a list of 3 rows"),
+    ("positive entropy", ("claim", "width"), 2, "W must be a list of 2 rows"),
     ("positive entropy", ("claim", "width"), True, "width must be an integer"),
     ("positive entropy", ("claim", "multiplicities"), [4, 4, 1], "not shown|lower"),
     ("positive entropy", ("claim", "multiplicities"), [4, 4], "must be a list of 2 rows|entries"),
