@@ -70,7 +70,7 @@ def peak(X: Float, y: Float, q: Float, pattern: Pattern, near: Float | None = No
     against = np.flatnonzero((y == -sign) & (q > 0))
     terms = q[against, None] * X[against]
     start = terms @ (a if near is None else near) > 0
-    residual = shortest(a, -terms, np.zeros((0, X.shape[1])), start).g
+    residual = shortest(a, -terms, start).g
     value = float(np.linalg.norm(residual))
     if not value > 1e-14 * float(q @ np.linalg.norm(X, axis=1)):
         return None

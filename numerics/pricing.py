@@ -11,8 +11,14 @@ that its maximum there is the length of the gradient's projection on the closed 
     Xs = (2D - I) X,
 
 a small non-negative least-squares problem.  It is solved only where neither lam = 0 nor one single
-positive lam_j shows that the cell does not matter.  Source: Pilanci and Ergen, "Neural Networks are
-Convex Regularizers" (ICML 2020), the dual constraint.
+positive lam_j shows that the cell does not matter.
+
+In a cell as narrow as rounding lam may be huge, and the length nothing but noise.  There lam_j is kept
+below |nu_j| ||x_j|| (for rows of length 1): this is the maximum of the linear function minus as much
+for every step beyond a side, which is at least the maximum in the cell, and at most M(nu), since
+nu^T (X u)_+ bends by no more at that side.  So the maximum over all cells remains the same.
+
+Source: Pilanci and Ergen, "Neural Networks are Convex Regularizers" (ICML 2020), the dual constraint.
 """
 
 from __future__ import annotations
@@ -22,10 +28,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.arrangements_leaves import shortest
 from numerics.errors import NumericsError
 
 Array = NDArray[np.float64]
 _NEAR = 0.95  # cosine of neurons of one neighbourhood
+_LARGE = 1e3  # multipliers of a gradient of length 1, beyond which their rounding matters
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ class Pricing:
         self._active = patterns.astype(float)
         lengths = np.linalg.norm(X, axis=1)
         self._rows = X / np.where(lengths > 0, lengths, 1.0)[:, None]
+        self._lengths = lengths
 
     def values(self, nu: Array, directions: Array) -> Array:
         """nu^T (X u)_+ for each row u of ``directions``: (k,)."""
@@ -101,7 +110,7 @@ class Pricing:
         """
         found = []
         for gradient, pattern, sign, _ in self._candidates(nu, threshold):
-            atom = self._project(gradient, pattern, sign)
+            atom = self._project(gradient, pattern, sign, nu)
             if atom.value > threshold and atom.direction.any():
                 found.append(atom)
                 if limit is not None and len(found) >= 2 * limit:
@@ -114,7 +123,7 @@ class Pricing:
         for gradient, pattern, sign, most in self._candidates(nu, floor):
             if most <= best.value:
                 break
-            atom = self._project(gradient, pattern, sign)
+            atom = self._project(gradient, pattern, sign, nu)
             best = atom if atom.value > best.value else best
         return Price(max(floor, best.value), best)
 
@@ -144,23 +153,30 @@ class Pricing:
         out.sort(key=lambda item: -item[3])
         return out
 
-    def _project(self, gradient: Array, pattern: NDArray[np.bool_], sign: int) -> Atom:
-        """The maximiser of the linear function on one closed cell."""
+    def _project(self, gradient: Array, pattern: NDArray[np.bool_], sign: int, nu: Array) -> Atom:
+        """The maximiser of the linear function on one closed cell, or beside it if the cell is too narrow."""
         from scipy.optimize import nnls
 
         size = float(np.linalg.norm(gradient))
+        nowhere = np.zeros(self.X.shape[1])
         if size == 0.0:
-            return Atom(np.zeros(self.X.shape[1]), sign, 0.0)
+            return Atom(nowhere, sign, 0.0)
         sides = np.where(pattern[:, None], self._rows, -self._rows)
         try:
             multipliers = nnls(sides.T, -gradient / size)[0]
-        except RuntimeError:  # no convergence: the multipliers 0 give a bound all the same
-            multipliers = np.zeros(len(sides))
-        held = multipliers > 0
-        projection = gradient / size + sides[held].T @ multipliers[held]
+            narrow = bool(multipliers.sum() > _LARGE)
+        except RuntimeError:  # no convergence
+            narrow = True
+        if narrow:
+            most = np.abs(nu) * self._lengths / size
+            inside = np.zeros(len(sides), dtype=bool)
+            projection = shortest(gradient / size, most[:, None] * sides, inside).g
+        else:
+            held = multipliers > 0
+            projection = gradient / size + sides[held].T @ multipliers[held]
         length = float(np.linalg.norm(projection))
         if length <= 1e-14:  # the cell's maximum is at 0
-            return Atom(np.zeros(self.X.shape[1]), sign, size * length)
+            return Atom(nowhere, sign, size * length)
         return Atom(projection / length, sign, size * length)
 
 

@@ -22,8 +22,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from proofs_checks.audit import audit_text
-from proofs_checks.audit.core import MAX_BYTES
 from proofs_checks.certificate import Certificate
 from proofs_checks.exact_data import (
     Matrix,
@@ -126,12 +124,10 @@ def margin(
     certificate, accepted, rejection = None, False, ""
     if certify and bounds.witness is not None:
         certificate = _certificate(points, labels, space, bounds)
-        text = certificate.to_json()
-        audit = audit_text(text)
-        accepted = audit.accepted is True and len(text.encode()) <= MAX_BYTES
+        audit = certificate.audit()
+        accepted = audit.accepted is True
         if not accepted:
-            why = f"longer than {MAX_BYTES} bytes" if audit.accepted else audit.reason
-            certificate, rejection = None, f"the certificate is not accepted: {why}"
+            certificate, rejection = None, f"the certificate is not accepted: {audit.reason}"
     low, high = outwards(bounds.lower, bounds.upper)
     solved = high - low <= gap * high and not rejection
     reason = "" if solved else rejection or bounds.reason or _apart(low, high)
@@ -200,7 +196,7 @@ def _bounds(
         from proofs_checks.margins_f1 import bounds_f1
 
         chosen = _reflections(small, signs, reflections)
-        found = bounds_f1(small, signs, reflections=chosen, gap=gap, certify=certify, scale=scale)
+        found = bounds_f1(small, signs, reflections=chosen, gap=gap, certify=certify)
     return _spread(found.scaled(scale), kept, len(points))
 
 

@@ -38,7 +38,7 @@ SLACKS = tuple(Fraction(1, 10**k) for k in (13, 12, 11, 10, 9))  # of the radius
 
 @dataclass(frozen=True)
 class Game:
-    """Points, labels and symmetries, exact and as floats; the points given are these points times ``scale``."""
+    """Points, labels and symmetries, exact and as floats."""
 
     points: Matrix
     labels: tuple[int, ...]
@@ -46,23 +46,16 @@ class Game:
     orbits: list[list[int]]
     X: Float
     y: Float
-    scale: Fraction
 
     @classmethod
-    def of(
-        cls,
-        points: Matrix,
-        labels: Sequence[int],
-        reflections: tuple[Reflection, ...],
-        scale: Fraction,
-    ) -> Game:
+    def of(cls, points: Matrix, labels: Sequence[int], reflections: tuple[Reflection, ...]) -> Game:
         """With the orbits of the points under the reflections."""
         import numpy as np
 
         X = np.array([[float(t) for t in x] for x in points])
         y = np.array(labels, dtype=float)
         groups = orbits(reflections, points, labels)
-        return cls(points, tuple(labels), reflections, groups, X, y, scale)
+        return cls(points, tuple(labels), reflections, groups, X, y)
 
     def weights(self, q: Float) -> Row:
         """Exact weights, constant on orbits."""
@@ -78,19 +71,6 @@ class Game:
         used = [i for i, a in enumerate(q) if a]
         return tuple(self.points[i] for i in used), tuple(q[i] * self.labels[i] for i in used)
 
-    def witness(self, q: Row, radius: Fraction, *, symmetric: bool = True) -> Any:
-        """The proof that the weights bound the margin by the radius, or None.
-
-        It is made for the points given: the coefficients of reflections do not scale with the points.  ``symmetric``:
-        whether the weights are constant on orbits.
-        """
-        from proofs_checks.sign_tree import bound_witness
-
-        used, nu = self.weighted(q)
-        given = tuple(tuple(t * self.scale for t in x) for x in used)
-        mirrors = self.reflections if symmetric else ()
-        return bound_witness(given, nu, radius * self.scale, reflections=mirrors)
-
 
 def bounds_f1(
     points: Matrix,
@@ -99,13 +79,9 @@ def bounds_f1(
     reflections: tuple[Reflection, ...],
     gap: float,
     certify: bool,
-    scale: Fraction = Fraction(1),
 ) -> Bounds:
-    """Lower and upper bound of the margin in the space "f1", and what proves them.
-
-    The witness is one for the points times ``scale``.
-    """
-    game = Game.of(points, labels, reflections, scale)
+    """Lower and upper bound of the margin in the space "f1", and what proves them."""
+    game = Game.of(points, labels, reflections)
     played = _play(game, gap)
     best = _network(game, played, gap / 64)
     q, reason = played.q, played.reason
@@ -234,19 +210,23 @@ def _priced(game: Game, q: Row) -> tuple[float, Float]:
 
 def _certified(game: Game, q: Row, value: Fraction) -> tuple[Fraction, Any]:
     """A bound a little above the price of the weights and its witness for the audit kernel, or None."""
+    from proofs_checks.sign_tree import bound_witness
+
     # what rounding may have added to the price of weights whose features cancel
     noise = Fraction(1, 10**14) * max(abs(t) for x in game.points for t in x)
     for slack in SLACKS:
         radius = Fraction(float(value * (1 + slack)))
-        witness = game.witness(q, radius)
+        witness = bound_witness(*game.weighted(q), radius, reflections=game.reflections)
         if witness is not None:
             return radius, witness
     radius = Fraction(float(value + noise))
-    return radius, game.witness(q, radius)
+    return radius, bound_witness(*game.weighted(q), radius, reflections=game.reflections)
 
 
 def _unsolved(game: Game, played: _Played, certify: bool) -> tuple[Fraction, Row, Any]:
     """The upper bound that the weights give, where it can be proved; else ‖x_i‖ of the smallest point."""
+    from proofs_checks.sign_tree import bound_witness
+
     squares = [_dot(x, x) for x in game.points]
     least = squares.index(min(squares))
     try:
@@ -262,7 +242,7 @@ def _unsolved(game: Game, played: _Played, certify: bool) -> tuple[Fraction, Row
     alone = tuple(Fraction(int(i == least)) for i in range(len(squares)))
     with ctx.workprec(BITS):
         upper = above(arb(_exact(squares[least])).sqrt())
-    return upper, alone, game.witness(alone, upper, symmetric=False) if certify else None
+    return upper, alone, bound_witness(*game.weighted(alone), upper) if certify else None
 
 
 # -- the network ----------------------------------------------------------------------------------------------------

@@ -24,8 +24,7 @@ class Bounds:
         q: weights on the points.
         form: "network": ``function`` is a list of neurons (c, u); "kernel": of coefficients α. Empty: the lower
             bound is 0.
-        witness: of the upper bound, for the audit kernel and the points as they were given; None where it was not
-            certified.
+        witness: of the upper bound, for the audit kernel; None where it was not certified.
         reason: what kept the bounds apart.
     """
 
@@ -38,7 +37,7 @@ class Bounds:
     reason: str = ""
 
     def scaled(self, factor: Fraction) -> Bounds:
-        """The bounds for points times a positive factor, for which the witness has been made."""
+        """The bounds for points times a positive factor; signs and shares, and so the witness, remain the same."""
         return Bounds(
             self.lower * factor,
             self.upper * factor,

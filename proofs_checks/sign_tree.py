@@ -98,13 +98,12 @@ def pricing_bound(
 
 @dataclass(frozen=True)
 class _Problem:
-    """The data, exact and as floats: row i is floats[i] 2^exponents[i], nu_i is weights[i] 2^(unit - exponents[i])."""
+    """The data, exact and as floats: row i is floats[i] 2^e, nu_i is weights[i] 2^(unit - e), e for each row its own."""
 
     X: Matrix
     nu: Row
     mirrors: tuple[tuple[int, ...], ...]
     floats: Array
-    exponents: list[int]
     weights: Array
     unit: int
 
@@ -124,7 +123,7 @@ class _Problem:
         terms = list(zip(nu, exponents, heavy, strict=True))
         unit = max((_exponent(v) + e for v, e, some in terms if some), default=0)
         weights = [_float(v, unit - e) if some else 0.0 for v, e, some in terms]
-        return cls(X, nu, mirrors, np.array(floats), exponents, np.array(weights), unit)
+        return cls(X, nu, mirrors, np.array(floats), np.array(weights), unit)
 
     def inside(self) -> tuple[int, ...]:
         """A point strictly on the positive side of all mirrors; () if there are none."""
@@ -193,13 +192,13 @@ class _Side:
         return cls(problem, names, negative, sign, patterns, bits, bases, lengths, values)
 
     def solve(self, k: int) -> Shortest:
-        """The least bound on cell k."""
+        """The least bound on cell k for which theta is enough.
+
+        It is the maximum over all u of the sum with nu_i (x_i . u) or 0, as in the cell, for the rows with nu_i > 0:
+        at most the whole sum, beyond the cell too.  So multipliers of the cell's sides would prove nothing more.
+        """
         terms = (self.sign * self.problem.weights)[:, None] * self.problem.floats
-        signed = np.where(self.patterns[k], 1.0, -1.0)[:, None] * self.problem.floats[self.names]
-        mirrors = np.array(self.problem.mirrors, dtype=float).reshape(-1, len(self.problem.X[0]))
-        return shortest(
-            self.bases[k], terms[self.negative], np.concatenate([signed, mirrors]), self.bits[k]
-        )
+        return shortest(self.bases[k], terms[self.negative], self.bits[k])
 
     def witnesses(self, R: Fraction) -> list[list[Any]] | None:
         """The leaf of every cell, or None if one of them exceeds R."""
@@ -207,36 +206,20 @@ class _Side:
         size = len(self.problem.X[0]) * (np.abs(self.problem.weights).sum() + radius)
         out = []
         for k, (length, bits) in enumerate(zip(self.lengths.tolist(), self.bits, strict=True)):
-            theta, lam = bits.astype(float), np.zeros(0)
+            theta = bits.astype(float)
             if length > radius - ROUNDING * size:
                 found = self.solve(k)
-                theta, lam = found.theta, found.lam
-                length = float(np.linalg.norm(found.g))
-                size_here = size + len(self.problem.X[0]) * lam.sum()
-                if length > radius + ROUNDING * size_here:
+                theta, length = found.theta, float(np.linalg.norm(found.g))
+                if length > radius + ROUNDING * size:
                     return None
-                if length > radius - ROUNDING * size_here and not self._holds(k, theta, lam, R):
+                if length > radius - ROUNDING * size and not self._holds(k, theta, R):
                     return None
-            out.append(self._text(k, theta, lam))
+            out.append(self._text(theta))
         return out
 
-    def _coefficients(self, k: int, lam: Array) -> list[tuple[int, int, Fraction]]:
-        """(row or n + mirror, its sign, lambda) of the non-zero lambda, for the data as they are."""
-        n, unit = len(self.problem.X), self.problem.unit
-        out = []
-        for j in np.flatnonzero(lam > 0).tolist():
-            if j < len(self.names):
-                row, sign = self.names[j], 1 if self.patterns[k, j] else -1
-                exponent = self.problem.exponents[row]
-            else:
-                row, sign, exponent = n + j - len(self.names), 1, 0
-            out.append((row, sign, Fraction(float(lam[j])) * Fraction(2) ** (unit - exponent)))
-        return out
-
-    def _holds(self, k: int, theta: Array, lam: Array, R: Fraction) -> bool:
+    def _holds(self, k: int, theta: Array, R: Fraction) -> bool:
         """|g| <= R in exact numbers."""
         X, nu = self.problem.X, self.problem.nu
-        rows: list[Sequence[Fraction | int]] = [*X, *self.problem.mirrors]
         parts = [
             (i, self.sign * nu[i]) for i, on in zip(self.names, self.patterns[k], strict=True) if on
         ]
@@ -244,11 +227,10 @@ class _Side:
             (i, self.sign * nu[i] * Fraction(t))
             for i, t in zip(self.negative, theta.tolist(), strict=True)
         ]
-        parts += [(i, s * c) for i, s, c in self._coefficients(k, lam)]
-        g = [sum((c * rows[i][j] for i, c in parts), Fraction(0)) for j in range(len(X[0]))]
+        g = [sum((c * X[i][j] for i, c in parts), Fraction(0)) for j in range(len(X[0]))]
         return sum((x * x for x in g), Fraction(0)) <= R * R
 
-    def _text(self, k: int, theta: Array, lam: Array) -> list[Any]:
+    def _text(self, theta: Array) -> list[Any]:
         """The leaf as the kernel reads it."""
         bits = "".join("1" if t >= 0.5 else "0" for t in theta.tolist())
         digits = f"{int(bits, 2):0{(len(bits) + 3) // 4}x}" if bits else ""
@@ -256,6 +238,4 @@ class _Side:
         for i, t in zip(self.negative, theta.tolist(), strict=True):
             if 0.0 < t < 1.0:
                 leaf += [i, exact_text(t)]
-        for i, _, c in self._coefficients(k, lam):
-            leaf += [i, exact_text(c)]
         return leaf

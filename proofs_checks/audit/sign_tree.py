@@ -5,12 +5,11 @@
             phi(u) = sum_i nu_i max(x_i . u, 0), with -nu in place of nu for "minus"; rows with
             nu_i > 0 are split on, row n + k is reflection k, with sign +
     LEAF    [bits, i, c, ...]: bits: theta of the rows with nu_i < 0, most significant first, in
-            hexadecimal; c replaces theta_i if nu_i < 0, else c is lambda_i
+            hexadecimal; c replaces theta_i
 
-Leaf.  All non-zero rows with nu_i > 0 have signs s_i.  For 0 <= theta_i <= 1 and lambda_i >= 0 let
-g = sum_{nu_i > 0, s_i > 0} nu_i x_i + sum_{nu_i < 0} theta_i nu_i x_i + sum_i lambda_i s_i x_i.
-Since nu_i max(z, 0) <= theta_i nu_i z for nu_i < 0 and lambda_i s_i x_i . u >= 0 there, phi(u) <= g . u
-<= |g| |u|; and |g|^2 <= R^2 is decided exactly.
+Leaf.  All non-zero rows with nu_i > 0 have signs s_i.  For 0 <= theta_i <= 1 let
+g = sum_{nu_i > 0, s_i > 0} nu_i x_i + sum_{nu_i < 0} theta_i nu_i x_i.  Since nu_i max(z, 0) <= theta_i nu_i z
+for nu_i < 0, phi(u) <= g . u <= |g| |u| for the u with these signs; and |g|^2 <= R^2 is decided exactly.
 
 Cover.  C is the set {u: a_k . u >= 0 for all k} of the reflection vectors, the whole space if there
 is none, and the "inside" point u0 has a_k . u0 > 0.  The u in its interior with x_i . u != 0 for all
@@ -52,7 +51,7 @@ def check_bound(
     mirrors = _mirrors(points, nu, reflections, inside, clock)
     rows = [*(over_common(x, clock)[0] for x in points), *mirrors]
     for what, sign, tree in (("plus", 1, plus), ("minus", -1, minus)):
-        leaves = _Leaves(points, [sign * v for v in nu], mirrors, clock)
+        leaves = _Leaves(points, [sign * v for v in nu], clock)
         _tree(rows, leaves, radius_squared, tree, what, clock)
 
 
@@ -103,46 +102,36 @@ def _weights(points: list[Vector], nu: Vector, clock: Clock) -> dict[tuple[fmpq,
 class _Leaves:
     """The bound at the end of a branch; vectors are integers over one common denominator."""
 
-    def __init__(
-        self, points: list[Vector], nu: Vector, mirrors: list[list[int]], clock: Clock
-    ) -> None:
-        self.points = [*points, *([fmpq(x) for x in a] for a in mirrors)]
+    def __init__(self, points: list[Vector], nu: Vector, clock: Clock) -> None:
+        self.points, self.nu, self.clock = points, nu, clock
         self.negative = [i for i, v in enumerate(nu) if v < 0]
-        self.nu, self.n, self.clock = nu, len(points), clock
         flat = [v * x for v, row in zip(nu, points, strict=True) for x in row]
         scaled, self.common = over_common(flat, clock)
         width = len(points[0])
         self.terms = [scaled[k : k + width] for k in range(0, len(flat), width)]
         self.digits = (len(self.negative) + 3) // 4
 
-    def check(self, node: list[Any], signs: dict[int, int], radius_squared: fmpq) -> None:
-        """|g| <= R, for the signs of the rows that have one."""
+    def check(self, node: list[Any], positive: list[int], radius_squared: fmpq) -> None:
+        """|g| <= R, given the rows with nu_i > 0 that have the sign +."""
         bits, *rest = node
         if len(bits) != self.digits or not re.fullmatch("[0-9a-f]*", bits):
             raise Rejected(f"the bits of theta must be {self.digits} hexadecimal digits")
         theta, count = int(bits or "0", 16), len(self.negative)
         if theta >> count or len(rest) % 2:
             raise Rejected("a leaf has too many bits of theta, or a row without a coefficient")
-        chosen = [i for i, s in signs.items() if s > 0 and i < self.n]
-        chosen += [i for k, i in enumerate(self.negative) if theta >> (count - 1 - k) & 1]
+        full = {i: theta >> (count - 1 - k) & 1 for k, i in enumerate(self.negative)}
+        chosen = [*positive, *(i for i, on in full.items() if on)]
         g = [fmpq(sum(c), self.common) for c in zip(*(self.terms[i] for i in chosen), strict=True)]
         g = g or [fmpq(0)] * len(self.points[0])
-        on, seen = set(chosen), set()
+        seen = set()
         for i, text in zip(rest[::2], rest[1::2], strict=True):
             value = exact(text, "coefficient")
-            if type(i) is not int or not 0 <= i < len(self.points) or i in seen or value < 0:
+            if type(i) is not int or i not in full or i in seen or not 0 <= value <= 1:
                 raise Rejected(
-                    f"coefficient {text} of row {i!a:.20}: no row, named twice, or negative"
+                    f"theta {text:.40} of row {i!a:.20}: no row with nu < 0, named twice, or not between 0 and 1"
                 )
             seen.add(i)
-            if i < self.n and self.nu[i] < 0:
-                if value > 1:
-                    raise Rejected(f"theta of row {i} is {text}, greater than 1")
-                factor = self.nu[i] * (value - (i in on))
-            elif i in signs:
-                factor = value * signs[i]
-            else:
-                raise Rejected(f"coefficient of row {i}, which has no sign here")
+            factor = self.nu[i] * (value - full[i])
             g = [short(p + factor * x, self.clock) for p, x in zip(g, self.points[i], strict=True)]
         if dot(g, g, self.clock) > radius_squared:
             raise Rejected("the vector of a leaf is longer than the radius")
@@ -152,11 +141,11 @@ def _tree(
     rows: list[list[int]], leaves: _Leaves, limit: fmpq, tree: Any, what: str, clock: Clock
 ) -> None:
     needed = {i for i, v in enumerate(leaves.nu) if v > 0 and any(rows[i])}
-    mirrors = range(leaves.n, len(rows))
+    mirrors = range(len(leaves.nu), len(rows))
 
     def leaf(node: Any, signs: dict[int, int]) -> None:
         if len(signs) < len(needed) + len(mirrors):
             raise Rejected(f"{what}: a branch ends before all rows with nu > 0 have signs")
-        leaves.check(node, signs, limit)
+        leaves.check(node, [i for i in needed if signs[i] > 0], limit)
 
     walk(rows, needed, dict.fromkeys(mirrors, 1), tree, leaf, what, clock)

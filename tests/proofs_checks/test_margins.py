@@ -204,7 +204,7 @@ def test_parities_as_unit_vectors(d: int, k: int) -> None:
 
 @pytest.mark.parametrize("factor", [1e-300, 1e-6, 0.1, 0.7, 3.0, 1e6, 1e300])
 def test_scaling_symmetric_points_scales_the_margin(factor: float) -> None:
-    """The reflections of a certificate are integer vectors, and do not scale with the points."""
+    """The reflections of a certificate are integer vectors, which do not scale with the points."""
     result = margin(np.array([[1, 1], [-1, 1]]) * factor, [1, -1])
     assert_solved(result)
     assert result.lower == pytest.approx(factor / math.sqrt(2), rel=1e-12)

@@ -17,6 +17,7 @@ from scipy.optimize import nnls
 
 from numerics.arrangements import enumerate_patterns
 from numerics.arrangements_leaves import shortest
+from numerics.pricing import Pricing
 from proofs_checks.audit.core import Clock
 from proofs_checks.audit.sign_tree import check_bound
 from proofs_checks.sign_tree import bound_witness, pricing_bound
@@ -170,16 +171,48 @@ def test_shortest_agrees_with_the_solver_for_boxes(seed: int) -> None:
     from scipy.optimize import lsq_linear
 
     rng = np.random.default_rng(seed)
-    base, N, C = rng.standard_normal(3), rng.standard_normal((6, 3)), rng.standard_normal((4, 3))
-    found = shortest(base, N, C, rng.random(6) < 0.5)
-    top = np.array([1.0] * 6 + [np.inf] * 4)
-    reference = lsq_linear(np.concatenate([N, C]).T, -base, (np.zeros(10), top), tol=1e-14)
-    assert (
-        np.linalg.norm(found.g)
-        <= np.linalg.norm(base + np.concatenate([N, C]).T @ reference.x) + 1e-7
-    )
-    assert (found.theta >= 0).all() and (found.theta <= 1).all() and (found.lam >= 0).all()
-    np.testing.assert_allclose(base + found.theta @ N + found.lam @ C, found.g, atol=1e-12)
+    base, N = rng.standard_normal(3), rng.standard_normal((6, 3))
+    found = shortest(base, N, rng.random(6) < 0.5)
+    reference = lsq_linear(N.T, -base, (0.0, 1.0), tol=1e-14)
+    assert np.linalg.norm(found.g) <= np.linalg.norm(base + N.T @ reference.x) + 1e-7
+    assert (found.theta >= 0).all() and (found.theta <= 1).all()
+    np.testing.assert_allclose(base + found.theta @ N, found.g, atol=1e-12)
+
+
+# -- cells as narrow as rounding
+
+
+@given(st.integers(0, 2**32))
+def test_narrow_cells_do_not_raise_the_price(seed: int) -> None:
+    """Rows that lie in a common plane but for rounding: the price over their cells is that of the tree."""
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((4, 3))
+    copies = rows[rng.integers(0, 4, 5)] * rng.choice([1.0, -1.0, 3.0, 1e-3], (5, 1))
+    X = np.hstack([np.vstack([rows, copies]), np.ones((9, 1))])
+    nu = rng.standard_normal(9).round(2)
+    price = Pricing(X, enumerate_patterns(X).patterns).maximum(nu)
+    assert price.bound == pytest.approx(pricing_bound(X, nu)[0], rel=1e-10)
+    at = abs(np.maximum(X @ price.best.direction, 0.0) @ nu)
+    assert at == pytest.approx(price.bound, rel=1e-6)
+
+
+def test_the_price_of_a_sliver_is_not_noise() -> None:
+    """Non-negative least squares returns multipliers of size 1e14 here, and a residual that is noise."""
+    rows = [
+        [-0.000385041511890969, 0.00019764498553401775, 0.0006194508376124328, 1.0],
+        [-0.02254173130609945, -0.15841797398704568, 0.04786785033302386, 1.0],
+        [0.02254173130609945, 0.15841797398704568, -0.04786785033302386, 1.0],
+        [1.0511157561771973, 0.5051066529778695, 0.22779310870757077, 1.0],
+        [-0.0010511157561771973, -0.0005051066529778695, -0.00022779310870757078, 1.0],
+        [3.5647584796731273, 0.7279412962074249, -2.0791387011675, 1.0],
+        [-0.38504151189096897, 0.19764498553401774, 0.6194508376124328, 1.0],
+        [-0.00045459994313354747, 0.0011043415046101954, -0.0016007441474459843, 1.0],
+        [-1.3637998294006424, 3.3130245138305865, -4.802232442337953, 1.0],
+    ]
+    nu = [-0.77, 1.26, 1.65, -0.25, -0.02, -1.52, -0.31, 0.22, -0.14]
+    price = Pricing(np.array(rows), enumerate_patterns(rows).patterns).maximum(np.array(nu)).bound
+    assert price == pytest.approx(6.786178, rel=1e-7)
+    assert price == pytest.approx(pricing_bound(rows, nu)[0], rel=1e-12)
 
 
 # -- what is refused

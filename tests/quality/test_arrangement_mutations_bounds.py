@@ -43,13 +43,8 @@ def leaves(tree: list[Any]) -> list[Any]:
 
 
 def leaf_of(w: Any) -> list[Any]:
-    """A leaf whose last coefficient is a lambda, of a row that has a sign there."""
-    return next(
-        n
-        for name, sign in (("plus", 1), ("minus", -1))
-        for n in leaves(w[name])
-        if len(n) > 2 and sign * NU[n[-2]] > 0
-    )
+    """A leaf with a theta between 0 and 1."""
+    return next(n for name in ("plus", "minus") for n in leaves(w[name]) if len(n) > 2)
 
 
 def forced(tree: list[Any]) -> list[Any]:
@@ -61,14 +56,21 @@ def theta_above_one(w: Any) -> None:
         leaf[1:] = [1, "3/2"]
 
 
-def negative_lambda(w: Any) -> None:
+def negative_theta(w: Any) -> None:
     leaf = leaf_of(w)
     leaf[-1] = f"-{leaf[-1]}"
 
 
-def lambda_too_great(w: Any) -> None:
-    leaf = leaf_of(w)
-    leaf[-1] = "1000"
+def theta_left_out(w: Any) -> None:
+    for name in ("plus", "minus"):
+        for leaf in leaves(w[name]):
+            del leaf[1:]
+
+
+def theta_of_a_row_that_is_split(w: Any) -> None:
+    for name, sign in (("plus", 1), ("minus", -1)):
+        for leaf in leaves(w[name]):
+            leaf[1:] = [next(i for i, v in enumerate(NU) if sign * v > 0), "1/2"]
 
 
 def coefficient_named_twice(w: Any) -> None:
@@ -163,8 +165,9 @@ def a_field_less(w: Any) -> None:
 
 WRONG_BOUNDS = [
     theta_above_one,
-    negative_lambda,
-    lambda_too_great,
+    negative_theta,
+    theta_left_out,
+    theta_of_a_row_that_is_split,
     coefficient_named_twice,
     coefficient_of_no_row,
     coefficient_without_row,
@@ -279,16 +282,17 @@ def test_no_change_of_the_witness_proves_a_false_bound(data: st.DataObject) -> N
 # Each forgery proves max |phi| <= 0 for a phi that is not zero, but for the one check that stops it.
 ZERO = [[""]]
 FORGERIES = {
-    "theta greater than 1": ([[1], [1]], [2, -1], [0, ["1", 1, "2"], ["0"]], "greater than 1"),
-    "negative lambda": ([[1]], [1], [0, ["", 0, "-1"], [""]], "negative"),
-    "a row without a sign": ([[1], [-1]], [1, 0], [0, ["", 1, "1"], [""]], "no sign here"),
+    "theta greater than 1": ([[1], [1]], [2, -1], [0, ["1", 1, "2"], ["0"]], "between 0 and 1"),
+    "negative theta": ([[-1], [1]], [2, -1], [0, ["1", 1, "-2"], ["0"]], "between 0 and 1"),
+    "theta of a row with nu > 0": ([[1]], [1], [0, ["", 0, "0"], [""]], "no row with nu < 0"),
+    "theta of a row with nu = 0": ([[1], [-1]], [1, 0], [0, ["", 1, "1"], [""]], "nu < 0"),
     "theta twice": ([[1], [1]], [2, -1], [0, ["0", 1, "1", 1, "1"], ["0"]], "named twice"),
     "a sign without reason": ([[1]], [1], [[-1], [""]], "do not contradict"),
     "a sign for its own reason": ([[1]], [1], [[-1, 0], [""]], "do not contradict"),
     "a reason of two signs": (
         [[1, 0], [1, 1], [0, 1]],
         [1, 1, 1],
-        [0, 2, [-2, 0, 2], ["", 0, "9"], [""], [""]],
+        [0, 2, [-2, 0, 2], [""], [""], [""]],
         "do not contradict",
     ),
     "a reason without a sign": ([[1], [-1]], [1, 1], [[-1, 1], [-2, 0], [""]], "without a sign"),
