@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from numbers import Rational
+from numbers import Complex, Rational, Real
 from typing import Any
 
 from proofs_checks.csv_table import refusal, to_fraction
@@ -31,6 +31,8 @@ def exact_number(value: Any, name: str) -> Fraction:
     try:
         if isinstance(value, str):
             return _written(value)
+        if isinstance(value, Complex) and not isinstance(value, Real):
+            raise TypeError(value)  # numpy would drop the imaginary part
         number = float(value)
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         raise LemmataError(f"{name} is {value!r}: give a finite number") from None
