@@ -87,7 +87,7 @@ def neural_collapse_metrics(
     Raises:
         NumericsError: shapes, NaN or inf, one class only, or an unknown ``mean``.
     """
-    if mean not in MEANS:
+    if not isinstance(mean, str) or mean not in MEANS:
         raise NumericsError(f"mean is {mean!r}: choose one of {', '.join(MEANS)}")
     features, converted = _matrix(H, "H")
     classes, index = _classes(labels, features.shape[1])
@@ -200,9 +200,11 @@ def _matrix(values: Any, name: str) -> tuple[Float, bool]:
     """As float64, and whether it was of another type."""
     try:
         given = np.asarray(values)
+        if given.dtype.kind not in "biufO":
+            raise TypeError("texts, or numbers that are not real")
         A = given.astype(np.float64)
     except (TypeError, ValueError):
-        raise NumericsError(f"{name} must be a matrix of numbers") from None
+        raise NumericsError(f"{name} must be a matrix of real numbers") from None
     if A.ndim != 2 or 0 in A.shape:
         raise NumericsError(f"{name} must be a matrix that is not empty, not of shape {A.shape}")
     if not np.isfinite(A).all():
@@ -215,7 +217,10 @@ def _classes(labels: Sequence[Hashable], N: int) -> tuple[tuple[Hashable, ...], 
     given = np.asarray(labels)
     if given.shape != (N,):
         raise NumericsError(f"labels must be (N,) = ({N},), not {given.shape}: H is (d, N)")
-    if given.dtype == object or (given.dtype.kind == "f" and not np.isfinite(given).all()):
+    # numpy writes numbers as texts where both occur; a list still tells
+    whole = given.dtype.kind in "SU" and all(isinstance(x, str | bytes) and x for x in labels)
+    whole = whole or (given.dtype.kind in "biuf" and bool(np.isfinite(given).all()))
+    if not whole:
         raise NumericsError("labels must all be numbers or all be texts, and none may be missing")
     names, index = np.unique(given, return_inverse=True)
     if len(names) < 2:
@@ -228,7 +233,11 @@ def _bias(b: Any, K: int, W: Float | None) -> Float:
         return np.zeros(K)
     if W is None:
         raise NumericsError("a bias without W: give the classifier W (d, K) too")
-    bias = np.asarray(b, dtype=np.float64)
+    try:
+        bias = np.asarray(b)
+        bias = bias.astype(np.float64) if bias.dtype.kind in "biuf" else np.zeros(0)
+    except (TypeError, ValueError):
+        bias = np.zeros(0)
     if bias.shape != (K,) or not np.isfinite(bias).all():
         raise NumericsError(f"b must be {K} finite numbers, one for each class")
     return bias

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +106,7 @@ def phase_diagram(
         NumericsError: an argument out of range.
     """
     _validate(K, n, d_values, sigma_values, samples, seed, jobs)
+    K, n, samples, seed, jobs = (int(x) for x in (K, n, samples, seed, jobs))
     cells = [(s, c) for s in range(len(sigma_values)) for c in range(len(d_values))]
     tasks = [
         (K, n, int(d_values[c]), float(sigma_values[s]), samples, (seed, s, c)) for s, c in cells
@@ -145,6 +148,11 @@ def _count(task: tuple[int, int, int, float, int, tuple[int, int, int]]) -> tupl
     return one, every, undecided
 
 
+def _whole(value: Any) -> bool:
+    """An integer, or a float that is one."""
+    return isinstance(value, Real) and not isinstance(value, bool) and value == value // 1
+
+
 def _validate(
     K: int,
     n: int,
@@ -162,12 +170,16 @@ def _validate(
         "jobs": (jobs, 1),
     }
     for name, (value, low) in least.items():
-        if isinstance(value, bool) or int(value) != value or value < low:
+        if not _whole(value) or value < low:
             raise NumericsError(f"{name} is {value!r}: give an integer >= {low}")
-    if not len(d_values) or not len(sigma_values):
+    try:
+        empty = not len(d_values) or not len(sigma_values)
+    except TypeError:
+        raise NumericsError("d_values and sigma_values must be lists") from None
+    if empty:
         raise NumericsError("the grid is empty: give at least one d and one sigma")
-    if any(not sigma > 0 for sigma in sigma_values):
-        raise NumericsError("every sigma must be positive; inf stands for pure noise")
+    if not all(isinstance(sigma, Real) and sigma > 0 for sigma in sigma_values):
+        raise NumericsError("every sigma must be positive, a number; inf stands for pure noise")
     low = K if any(math.isfinite(sigma) for sigma in sigma_values) else 1
-    if any(int(d) != d or d < low for d in d_values):
+    if not all(_whole(d) and d >= low for d in d_values):
         raise NumericsError(f"every d must be an integer >= {low}: {K} orthogonal means need room")

@@ -12,6 +12,14 @@ from typing import Any
 _ONE_AT_A_TIME = threading.Lock()
 
 
+def load() -> None:
+    """Import what solving needs, so that a clock started afterwards shows the work alone."""
+    import cvxpy
+    import scipy.optimize  # noqa: F401
+
+    cvxpy.Variable()
+
+
 def attempt(program: Any, solver: str, **options: Any) -> str:
     """Solve a cvxpy problem with one solver.
 

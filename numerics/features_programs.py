@@ -99,8 +99,12 @@ def _lift(problem: FeatureProblem, form: str, columns: Any, first: str | None) -
     K, M = problem.K, len(columns)
     if K + M > LARGE:
         warnings.warn(
-            f"a semidefinite program of order {K + M}: its time grows with the fifth power; "
-            "targets that repeat should be given once, with multiplicities",
+            f"a semidefinite program of order {K + M}, whose time grows with the fifth power: "
+            + (
+                "without 'full' the reduced program has the same optimum"
+                if form == "full"
+                else "targets that repeat need one column, with a multiplicity"
+            ),
             LargeProgramWarning,
             stacklevel=3,
         )

@@ -63,7 +63,7 @@ class FeatureCase:
         """Check and freeze; ``width`` is the number of classes by default, λ is anything exact.
 
         Raises:
-            LemmataError: an unknown model or loss, fewer than two classes or more than 128, an empty one, λ ≤ 0, no width.
+            LemmataError: an unknown model or loss, fewer than 2 or more than 128 classes, an empty one, λ ≤ 0, width 0.
         """
         for word, value, known in (("model", model, MODELS), ("loss", loss, tuple(REDUCTIONS))):
             if value not in known:

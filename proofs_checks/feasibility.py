@@ -15,9 +15,10 @@ Data (2024).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from proofs_checks.certificate import Certificate
@@ -43,7 +44,7 @@ class CollapseFeasibility:
         certificate: of all decided classes; None without certification, or where it is beyond the kernel's limits.
         reason: what is undecided or not proved, and why; empty if nothing.
         hidden: D1, the width of the random first layer, or None.
-        seconds: {"decide", "certify"}, wall-clock.
+        seconds: {"decide", "certify"}, wall-clock, without imports.
     """
 
     feasible: Mapping[str, bool | None]
@@ -118,9 +119,11 @@ def collapse_feasibility(
     """
     points = exact_matrix(X)
     names = _texts(labels, len(points))
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
         raise LemmataError(f"seed is {seed!r}: give an integer that is not negative")
     weights = None if hidden is None else first_layer(len(points[0]), hidden, seed)
+    from proofs_checks import audit, feasibility_exact  # noqa: F401 (here, so that the seconds are those of the work)
+
     start = time.perf_counter()
     features = points if weights is None else relu_features(points, weights)
     answers = _decide(features, names, certify)
@@ -134,7 +137,7 @@ def collapse_feasibility(
         rigor=Rigor.NUMERICAL if certificate is None else Rigor.PROVED,
         certificate=certificate,
         reason="; ".join(reasons + [doubt] * bool(doubt)),
-        hidden=hidden,
+        hidden=None if hidden is None else int(hidden),
         seconds={"decide": decided - start, "certify": time.perf_counter() - decided},
     )
 
@@ -147,9 +150,9 @@ def first_layer(d: int, width: int, seed: int) -> Matrix:
     """
     import numpy as np
 
-    if not isinstance(width, int) or isinstance(width, bool) or width < 1:
+    if not isinstance(width, Integral) or isinstance(width, bool) or width < 1:
         raise LemmataError(f"the width of the hidden layer is {width!r}: give an integer >= 1")
-    drawn = np.random.default_rng(seed).standard_normal((d, width))
+    drawn = np.random.default_rng(int(seed)).standard_normal((d, int(width)))
     unit = 1 << WEIGHT_BITS
     return tuple(tuple(Fraction(round(x * unit), unit) for x in row) for row in drawn.tolist())
 
@@ -168,7 +171,7 @@ def relu_features(points: Matrix, weights: Matrix) -> Matrix:
 
 
 def _texts(labels: Iterable[Any], count: int) -> list[str]:
-    """Labels as texts; two that differ may not look the same."""
+    """Labels as texts; two that differ may not look the same, two that are equal may not look different."""
     try:
         given = list(labels)
     except TypeError:
@@ -178,19 +181,34 @@ def _texts(labels: Iterable[Any], count: int) -> list[str]:
     if len(given) != count:
         raise LemmataError(f"{len(given)} labels for {count} points: give one for each")
     seen: dict[str, Any] = {}
+    written: dict[Any, str] = {}
     names = []
     for i, label in enumerate(given):
+        if not isinstance(label, Hashable):
+            raise LemmataError(f"the label of point {i} is {label!r:.60}: give a text or a number")
         name = str(label).strip()
-        if label is None or not name or label != label:
+        if label is None or not name or _differs(label):
             raise LemmataError(f"the label of point {i} is missing: complete it or drop the row")
         if seen.setdefault(name, label) != label:
             raise LemmataError(f"the labels {seen[name]!r} and {label!r} look the same: rename one")
+        if written.setdefault(label, name) != name:
+            raise LemmataError(
+                f"the labels {written[label]} and {name} are equal and written differently: use one form"
+            )
         names.append(name)
     if len(seen) < 2:
         raise LemmataError(
             f"all points have the label {names[0]!r}: collapse needs at least two classes"
         )
     return names
+
+
+def _differs(label: Any) -> bool:
+    """Whether a label is not itself: NaN, and what cannot be compared."""
+    try:
+        return bool(label != label)
+    except (TypeError, ValueError):
+        return True
 
 
 def _decide(features: Matrix, names: Sequence[str], exact: bool) -> dict[str, ExactAnswer]:

@@ -11,7 +11,8 @@ many on average, so that
 from __future__ import annotations
 
 from fractions import Fraction
-from math import comb, inf
+from math import inf
+from numbers import Integral
 
 import numpy as np
 
@@ -28,8 +29,13 @@ def cover_wendel_probability(K: int, n: int, d: int) -> Fraction:
         LemmataError: an argument out of range.
     """
     _validate(K=(K, 2), n=(n, 1), d=(d, 1))
-    N = (K - 1) * n
-    return Fraction(sum(comb(N, i) for i in range(min(d - n, N) + 1)), 2**N)
+    N = (int(K) - 1) * int(n)
+    # C(N, i) one from the other: each alone would cost as much as all
+    term, found = 1, 0
+    for i in range(min(int(d) - int(n), N) + 1):
+        found += term
+        term = term * (N - i) // (i + 1)
+    return Fraction(found, 1 << N)
 
 
 def sample_feasible(K: int, n: int, d: int, samples: int, seed: int) -> int:
@@ -69,5 +75,5 @@ def _settled(own: np.ndarray, others: np.ndarray) -> bool:
 
 def _validate(**values: tuple[int, int]) -> None:
     for name, (value, low) in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
             raise LemmataError(f"{name} is {value!r}: give an integer >= {low}")

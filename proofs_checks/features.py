@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from numerics import conic
 from numerics.features import Array, FeatureProblem
 from numerics.features_descent import Network
 from numerics.features_dual import copositive_dual
@@ -32,7 +33,7 @@ from proofs_checks.features_certificate import (
     optimum_certificate,
 )
 from proofs_checks.features_closed import closed_form
-from proofs_checks.features_input import read_instance, read_problem
+from proofs_checks.features_input import read_gap, read_instance, read_problem, read_switch
 from proofs_checks.features_search import COPOSITIVE, Found, closed_network, search
 from proofs_checks.verdict import Rigor
 from theory.errors import LemmataError
@@ -64,7 +65,7 @@ class FeatureOptimum:
         gap_certificate: that the lift lies below all networks, where ``tight`` is "gap".
         W: (d, K), H: (d, J), one column for each class or target, b: (K,) or None, Z = WᵀH + b: (K, J).
         multiplicities: how many samples share each column. form: of the program: "scalars", "classes", "full".
-        seconds: wall-clock time.
+        seconds: wall-clock time, without imports.
     """
 
     status: str
@@ -153,9 +154,9 @@ def upfm(
 
 
 def _solve(instance: ExactInstance, full: bool, gap: float) -> FeatureOptimum:
+    gap, full = read_gap(gap), read_switch(full, "full")
+    conic.load()
     start = time.perf_counter()
-    if not 0 < gap < 1:
-        raise LemmataError(f"gap = {gap!r}: give a relative gap between 0 and 1")
     problem, units = read_problem(instance)
     if full and problem.K + problem.N > MOST_FULL:
         raise LemmataError(

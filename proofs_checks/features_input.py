@@ -56,7 +56,9 @@ def read_instance(
             )
         decays.append(decay)
     counts = _counts(per_class, columns)
-    return ExactInstance(model, loss, matrix, counts, decays[0], decays[1], bool(bias))
+    return ExactInstance(
+        model, loss, matrix, counts, decays[0], decays[1], read_switch(bias, "bias")
+    )
 
 
 def read_problem(instance: ExactInstance) -> tuple[FeatureProblem, Units]:
@@ -132,10 +134,31 @@ def _counts(per_class: int | Sequence[int], columns: int) -> tuple[int, ...]:
 
 
 def _whole(value: Any, name: str, least: int) -> int:
-    if (
-        not isinstance(value, Integral)
-        or isinstance(value, bool)
-        or not least <= int(value) <= MOST_SAMPLES
-    ):
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
         raise LemmataError(f"{name} = {value!r:.60}: give an integer of at least {least}")
+    if int(value) > MOST_SAMPLES:
+        raise LemmataError(f"{name} = {value!r:.60}: give at most {MOST_SAMPLES:,}")
     return int(value)
+
+
+def read_switch(value: Any, name: str) -> bool:
+    """True or False, and nothing that merely counts as one.
+
+    Raises:
+        LemmataError: anything else.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise LemmataError(f"{name} = {value!r:.60}: give True or False")
+    return bool(value)
+
+
+def read_gap(value: Any) -> float:
+    """A relative gap.
+
+    Raises:
+        LemmataError: no number between 0 and 1.
+    """
+    gap = float(exact_number(value, "gap"))
+    if not 0 < gap < 1:
+        raise LemmataError(f"gap = {value!r:.60}: give a relative gap between 0 and 1")
+    return gap

@@ -190,6 +190,9 @@ def test_a_certificate_that_is_too_long_proves_nothing(monkeypatch):
         (np.eye(2), [0.0, np.nan], {}, "label of point 1 is missing"),
         (np.eye(2), ["a", "  "], {}, "label of point 1 is missing"),
         (np.eye(2), [1, "1"], {}, "look the same"),
+        (np.eye(3), [1, 1.0, 2], {}, "1 and 1.0 are equal and written differently"),
+        (np.eye(3), [1, True, 2], {}, "1 and True are equal and written differently"),
+        (np.eye(2), [[1], [2]], {}, "a text or a number"),
         (np.array([[1.0, np.nan], [0.0, 1.0]]), [0, 1], {}, "nan"),
         (np.array([[1.0, np.inf], [0.0, 1.0]]), [0, 1], {}, "inf"),
         ([[1.0], [1.0, 2.0]], [0, 1], {}, "entries where"),
@@ -204,3 +207,11 @@ def test_a_certificate_that_is_too_long_proves_nothing(monkeypatch):
 def test_bad_input(X, labels, options, message):
     with pytest.raises(LemmataError, match=message):
         collapse_feasibility(X, labels, **options)
+
+
+def test_integers_of_numpy_are_integers():
+    X = np.random.default_rng(5).standard_normal((4, 3))
+    plain = collapse_feasibility(X, [0, 0, 1, 1], hidden=5, seed=3)
+    other = collapse_feasibility(X, np.array([0, 0, 1, 1]), hidden=np.int64(5), seed=np.int64(3))
+    assert other.feasible == plain.feasible and other.hidden == 5
+    assert other.certificate.to_json() == plain.certificate.to_json()

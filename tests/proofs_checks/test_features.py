@@ -327,8 +327,12 @@ GOOD = {"classes": 3, "per_class": 4, "loss": "ce", "lambda_w": 0.1, "lambda_h":
         ({"targets": [[1, float("inf")]], "loss": "mse", "classes": None}, "is inf"),
         ({"targets": [[1, 0], [1]], "loss": "mse", "classes": None}, "complete the rows"),
         ({"targets": [], "loss": "mse", "classes": None}, "empty"),
+        ({"per_class": 10**13}, "at most 1,000,000,000,000"),
         ({"gap": 0}, "relative gap"),
-        ({"gap": float("nan")}, "relative gap"),
+        ({"gap": float("nan")}, "gap is nan"),
+        ({"gap": "a"}, "gap is 'a'"),
+        ({"bias": "no"}, "bias = 'no': give True or False"),
+        ({"full": 1}, "full = 1: give True or False"),
         ({"per_class": 1000, "full": True}, "leave out 'full'"),
     ],
 )
