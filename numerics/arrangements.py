@@ -108,10 +108,12 @@ def sample_patterns(X: Any, *, samples: int, seed: int = 0) -> Arrangement:
     Directions are drawn for columns scaled to equal size.  A direction on a hyperplane is dropped.
 
     Raises:
-        NumericsError: X is no finite, non-empty matrix, or ``samples`` is not positive.
+        NumericsError: X is no finite, non-empty matrix, ``samples`` is not positive, or ``seed`` is negative.
     """
     if samples < 1:
         raise NumericsError(f"samples = {samples}: draw at least one direction")
+    if seed < 0:
+        raise NumericsError(f"seed = {seed}: give a whole number of at least 0")
     rows = integer_rows(X)
     planes, _, _ = hyperplanes(rows)
     essential, columns = _essential(planes)

@@ -17,6 +17,7 @@ from numerics.errors import NumericsError
 from numerics.pricing import Pricing
 from numerics.relu_training_loss import training_loss
 from proofs_checks.exact_data import Matrix, Row, exact_matrix, exact_vector
+from proofs_checks.sign_tree import pricing_bound
 from theory.errors import LemmataError
 
 Array = NDArray[np.float64]
@@ -31,8 +32,9 @@ class NetworkReport:
         objective: of the network, rounded up from its exact value (or ball).
         distance: at most this far above the global optimum; proved if the optimum's lower bound is.
         relative: distance / objective.
-        price: M(nu) at the network's dual vector nu = -loss'(f), over the patterns listed.
-        direction: (d,), unit vector of the neuron to add, with output sign ``sign``; None if M(nu) <= beta.
+        price: M(nu) at the network's dual vector nu = -loss'(f).
+        everywhere: whether the price is over all directions; if not, over the patterns listed: M(nu) may be greater.
+        direction: (d,), unit vector of the neuron to add, with output sign ``sign``; None if the price is at most beta.
         rate: M(nu) - beta, the decrease of the objective for each unit of that neuron's |w| |v|; at most 0 where no
             neuron helps.
         euler_defect: beta Omega - <nu, f>, Omega = (1/2) sum(|w_j|^2 + v_j^2); 0 at every stationary network.
@@ -42,6 +44,7 @@ class NetworkReport:
     distance: float
     relative: float
     price: float
+    everywhere: bool
     direction: Array | None
     sign: int
     rate: float
@@ -51,6 +54,8 @@ class NetworkReport:
     def __str__(self) -> str:
         head = f"within {self.distance:.2g} of the global optimum ({'proved' if self.proved else 'numerical'})"
         if self.direction is None:
+            if not self.everywhere:
+                return f"{head}; no neuron that lowers it was found among the patterns listed"
             return f"{head}; no neuron lowers the objective to first order"
         toward = ", ".join(f"{u:.4g}" for u in self.direction)
         return (
@@ -66,6 +71,7 @@ class NetworkReport:
             "relative_distance": self.relative,
             "rigor": "proved" if self.proved else "numerical",
             "price": self.price,
+            "price_everywhere": self.everywhere,
             "direction": None if self.direction is None else self.direction.tolist(),
             "sign": self.sign,
             "rate": self.rate,
@@ -147,7 +153,8 @@ def float_below(value: Fraction) -> float:
 
 def float_above(value: Fraction) -> float:
     """The least float64 that is at least the value."""
-    return -float_below(-value)
+    rounded = float(value)
+    return rounded if Fraction(rounded) >= value else math.nextafter(rounded, math.inf)
 
 
 def read_weights(network: Any, d: int) -> tuple[Matrix, Row]:
@@ -177,31 +184,53 @@ def report_network(
     network: Any,
     *,
     patterns: NDArray[np.bool_],
+    complete: bool,
+    limit: int,
     lower: Fraction,
     proved: bool,
 ) -> NetworkReport:
-    """What is known of a given network; ``lower`` is a lower bound on the global optimum."""
+    """What is known of a given network; ``lower`` is a lower bound on the global optimum.
+
+    Where the list of patterns is not complete, the price needs the cells of the rows with nu_i of one sign; where those
+    are more than ``limit``, it is taken over the patterns listed.
+    """
     weights, outputs = read_weights(network, len(X[0]))
     _, upper = objective_interval(X, y, beta, loss, weights, outputs)
     data, targets = np.array(X, dtype=float), np.array(y, dtype=float)
     W, v = np.array(weights, dtype=float), np.array(outputs, dtype=float)
     f = np.maximum(data @ W.T, 0.0) @ v
     nu = training_loss(loss).dual(f, targets)
-    try:
-        price = Pricing(data, patterns).maximum(nu)
-    except NumericsError as error:
-        raise LemmataError(str(error)) from None
+    price, direction, sign, everywhere = _priced(X, data, nu, patterns, complete, limit)
     weight = float(beta)
-    rate = price.bound - weight
+    rate = price - weight
     helps = rate > 1e-9 * weight
     return NetworkReport(
         objective=float_above(upper),
         distance=max(float_above(upper - lower), 0.0),
         relative=max(float_above((upper - lower) / upper), 0.0) if upper else 0.0,
-        price=price.bound,
-        direction=price.best.direction if helps else None,
-        sign=price.best.sign if helps else 0,
+        price=price,
+        everywhere=everywhere,
+        direction=direction if helps else None,
+        sign=sign if helps else 0,
         rate=rate,
         euler_defect=float(0.5 * weight * ((W**2).sum() + (v**2).sum()) - nu @ f),
         proved=proved,
     )
+
+
+def _priced(
+    X: Matrix, data: Array, nu: Array, patterns: NDArray[np.bool_], complete: bool, limit: int
+) -> tuple[float, Array, int, bool]:
+    """M(nu), the direction that attains it, the sign there, and whether no other direction can pay more."""
+    if not complete:
+        try:
+            value, u = pricing_bound(X, nu.tolist(), limit=limit)
+            sign = 1 if np.maximum(data @ u, 0.0) @ nu >= 0 else -1
+            return value, u, sign, True
+        except LemmataError:
+            pass  # too many cells
+    try:
+        price = Pricing(data, patterns).maximum(nu)
+    except NumericsError as error:
+        raise LemmataError(str(error)) from None
+    return price.bound, price.best.direction, price.best.sign, complete

@@ -14,8 +14,10 @@ optimal sets; Haeffele and Vidal (2017), the certificate for a given network.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -53,7 +55,8 @@ class ReluOptimum:
         relative_gap: (objective - lower_bound) / objective, rounded up.
         W, v: (m, d) and (m,), balanced: |w_j| = |v_j|.
         patterns, patterns_complete: how many activation patterns were priced, and whether those are all.
-        beta, beta_max: from beta_max on the zero network is optimal.
+        beta, beta_max: from beta_max on the zero network is optimal.  With samples and more than ``limit`` cells it is
+            the value over the patterns listed, which may be too small; ``reason`` says so.
         seconds: "enumerate", "solve", "certify".
         certificate: accepted by the audit kernel, or None.
         network: the report on the network handed in, if any.
@@ -156,7 +159,7 @@ def convex_relu(
         LemmataError: bad input (see `read_training_data`, `read_beta`), or too many patterns.
     """
     data = read_training_data(X, y, loss=loss, bias=bias)
-    _check_request(beta, relative_beta, gap, width, sample)
+    _check_request(beta, relative_beta, gap, width, sample, seed)
     chosen = (
         read_beta(beta, "beta") if beta is not None else read_beta(relative_beta, "relative_beta")
     )
@@ -168,16 +171,18 @@ def convex_relu(
         raise LemmataError(str(error)) from None
 
 
-def _check_request(beta: Any, relative: Any, gap: Any, width: Any, sample: Any) -> None:
+def _check_request(beta: Any, relative: Any, gap: Any, width: Any, sample: Any, seed: Any) -> None:
     if (beta is None) == (relative is None):
         raise LemmataError("give exactly one of beta and relative_beta")
     if not 0 < exact_number(gap, "gap") < 1:
         raise LemmataError(f"gap is {gap}: give a number between 0 and 1, such as 1e-6")
     for name, value in (("width", width), ("sample", sample)):
         if value is not None and (
-            isinstance(value, bool) or not isinstance(value, int) or value < 1
+            isinstance(value, bool) or not isinstance(value, Integral) or value < 1
         ):
             raise LemmataError(f"{name} is {value!r}: give a positive integer, or leave it out")
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise LemmataError(f"seed is {seed!r}: give a whole number of at least 0")
 
 
 def _solve(
@@ -200,8 +205,8 @@ def _solve(
     arrangement = find_patterns(data, sample=sample, seed=seed, limit=limit)
     cells = arrangement.patterns
     enumerated = time.perf_counter()
-    most = None if arrangement.complete else greatest_beta(data, limit)
-    most = beta_max(X, y, cells, data.loss) if most is None else most
+    everywhere = None if arrangement.complete else greatest_beta(data, limit)
+    most = beta_max(X, y, cells, data.loss) if everywhere is None else everywhere
     if relative:
         beta = _relative(beta, most)
     found = train(X, y, float(beta), cells, loss=data.loss)
@@ -210,6 +215,11 @@ def _solve(
         grown = grow(data, float(beta), cells, found, limit)
         found, cells, length = grown.found, grown.cells, grown.length
     W, v, remark = _of_width(data, float(beta), found, cells, arrangement.complete, width, seed)
+    remarks = [remark]
+    if not arrangement.complete and everywhere is None:
+        remarks.append(
+            f"beta_max = {most:.10g} is over the patterns listed only, and may be too small"
+        )
     solved = time.perf_counter()
     bounds = enclose(data, beta, W, v, found, length=length, certify=certify, limit=limit)
     report = None
@@ -221,6 +231,8 @@ def _solve(
             data.loss,
             network,
             patterns=cells,
+            complete=arrangement.complete,
+            limit=limit,
             lower=bounds.lower,
             proved=bounds.certificate is not None,
         )
@@ -229,7 +241,7 @@ def _solve(
         "solve": solved - enumerated,
         "certify": time.perf_counter() - solved,
     }
-    status, reason = _judge(bounds, gap, found, length is not None, remark)
+    status, reason = _judge(bounds, gap, found, length is not None, remarks)
     return ReluOptimum(
         status=status,
         reason=reason,
@@ -293,10 +305,10 @@ def _of_width(
 
 
 def _judge(
-    bounds: Bounds, gap: float, found: Trained, priced: bool, remark: str
+    bounds: Bounds, gap: float, found: Trained, priced: bool, remarks: Sequence[str]
 ) -> tuple[str, str]:
     """Status and reason; ``priced``: whether M(nu) is known over all u."""
-    words = [text for text in (remark, bounds.reason) if text]
+    words = [text for text in (*remarks, bounds.reason) if text]
     if bounds.relative_gap <= gap:
         return "solved", "; ".join(words)
     words.insert(

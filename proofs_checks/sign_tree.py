@@ -98,7 +98,7 @@ def pricing_bound(
 
 @dataclass(frozen=True)
 class _Problem:
-    """The data, exact and as floats: row i is floats[i] 2^e, nu_i is weights[i] 2^(unit - e), e for each row its own."""
+    """The data, exact and as floats: row i is floats[i] 2^e, nu_i is weights[i] 2^(unit - e), e by row."""
 
     X: Matrix
     nu: Row
@@ -202,7 +202,8 @@ class _Side:
 
     def witnesses(self, R: Fraction) -> list[list[Any]] | None:
         """The leaf of every cell, or None if one of them exceeds R."""
-        radius = _float(R, self.problem.unit)
+        # no leaf is as long as a radius beyond the range of floats
+        radius = float(min(R / Fraction(2) ** self.problem.unit, Fraction(10**30)))
         size = len(self.problem.X[0]) * (np.abs(self.problem.weights).sum() + radius)
         out = []
         for k, (length, bits) in enumerate(zip(self.lengths.tolist(), self.bits, strict=True)):

@@ -278,6 +278,8 @@ def test_bad_input(X: Any, message: str) -> None:
 def test_bad_options() -> None:
     with pytest.raises(NumericsError, match="samples = 0"):
         sample_patterns([[1.0]], samples=0)
+    with pytest.raises(NumericsError, match="seed = -1"):
+        sample_patterns([[1.0]], samples=2, seed=-1)
     with pytest.raises(NumericsError, match="cone has 1 columns"):
         enumerate_patterns([[1.0, 2.0]], cone=[[1.0]])
     with pytest.raises(NumericsError, match="cone is zero"):

@@ -226,6 +226,12 @@ def test_a_small_point_bounds_the_margin() -> None:
 
 
 @pytest.mark.parametrize("space", SPACES)
+def test_points_of_incomparable_sizes_have_bounds_all_the_same(space: str) -> None:
+    result = margin([[1e-300, 0], [0, 1e300]], [1, -1], space=space)
+    assert result.rigor is Rigor.PROVED and 0 <= result.lower <= 1e-300 <= result.upper
+
+
+@pytest.mark.parametrize("space", SPACES)
 def test_twins_have_the_same_margin(space: str) -> None:
     plain = margin(DATA, LABELS, space=space)
     c, s = 0.6, 0.8

@@ -194,6 +194,40 @@ def test_a_sampled_list_alone_gives_a_valid_bound_and_no_decision() -> None:
     assert "sample more" in found.reason
 
 
+def test_a_network_is_priced_over_all_neurons_where_that_is_possible() -> None:
+    X, y = table("20_3")
+    W, v = np.array([[0.1, 0.2, 0.3]]), np.array([0.1])
+    whole = convex_relu(X, y, relative_beta=0.1, network=(W, v)).network
+    drawn = convex_relu(X, y, relative_beta=0.1, sample=1, network=(W, v)).network
+    few = convex_relu(X, y, relative_beta=0.1, sample=1, limit=5, network=(W, v)).network
+    assert whole.everywhere and drawn.everywhere and not few.everywhere
+    assert drawn.rate == pytest.approx(whole.rate, rel=1e-9)
+    assert few.rate <= whole.rate * (1 + 1e-9)
+    assert few.to_json()["price_everywhere"] is False
+
+
+def test_beta_max_over_samples_is_said_to_be_that() -> None:
+    X, y = table("20_3")
+    whole, few = (
+        convex_relu(X, y, relative_beta=0.1, **o) for o in ({}, {"sample": 1, "limit": 5})
+    )
+    assert few.beta_max < whole.beta_max and "beta_max" in few.reason
+    drawn = convex_relu(X, y, relative_beta=0.1, sample=1)
+    assert drawn.beta_max == pytest.approx(whole.beta_max, rel=1e-12)
+    assert "beta_max" not in drawn.reason
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    X, y = table("10_2")
+    found = convex_relu(X, y, relative_beta=0.1, width=np.int64(1), seed=np.int64(0))
+    assert found.neurons == 1
+
+
+def test_zero_targets_cost_nothing() -> None:
+    found = convex_relu(table("10_2")[0], np.zeros(10), beta=1)
+    assert str(found.objective) == "0.0" == str(found.lower_bound)
+
+
 def test_too_many_patterns_are_counted_first() -> None:
     X = np.random.default_rng(0).normal(size=(60, 8))
     with pytest.raises(LemmataError, match=r"activation patterns .*sample=N"):
@@ -251,6 +285,8 @@ GOOD = {"X": [[1.0, 2.0], [0.5, -1.0]], "y": [1.0, -1.0], "beta": 0.1}
         ({"gap": 0}, "between 0 and 1"),
         ({"width": 0}, "positive integer"),
         ({"sample": 2.5}, "positive integer"),
+        ({"sample": 3, "seed": -1}, "at least 0"),
+        ({"seed": 0.5}, "whole number"),
         ({"network": ([[1.0, 1.0]], [1.0, 2.0])}, "give W"),
         ({"network": ([[1.0, 1.0, 1.0]], [1.0])}, "give W"),
         ({"network": 3}, "pair"),
