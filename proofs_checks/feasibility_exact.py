@@ -5,7 +5,9 @@ cheap ones first:
 
 1. a float w strictly inside: round all coordinates but as many as there are equalities, solve for those exactly;
 2. a float Farkas vector: its support says which columns count, solve for their multipliers exactly;
-3. degenerate data: the criss-cross method (Terlaky 1985), exact and finite, on the slacks s = -B w.
+3. where floats cannot tell: the same in other coordinates, X T with T rational, in which the columns are far from
+   dependent, whatever they are in X (T from the singular vectors of X in floats; the product is exact);
+4. degenerate data: the criss-cross method (Terlaky 1985), exact and finite, on the slacks s = -B w.
 
 Whatever comes out is verified exactly before it is returned.
 """
@@ -28,6 +30,7 @@ Float = NDArray[np.float64]
 Integers = list[int]
 PRIME = (1 << 61) - 1  # ranks modulo this prime are guesses; what is solved with them is verified
 ROUNDINGS = (24, 40, 53)  # bits kept of a float w
+FLAT, TURNS = 1e-4, 6  # a ratio of singular values that is small; each turn gains some 10^-12
 MAX_WORK = 20_000_000  # words of numbers that the criss-cross method may touch
 
 
@@ -48,17 +51,16 @@ def settle(own: Sequence[Sequence[Fraction]], others: Sequence[Sequence[Fraction
     Args:
         own: (n, d) its points. others: (M, d) the other points.
     """
+    n = len(own)
     integer, units = integer_columns([*own, *others])
-    A, B = integer[: len(own)], integer[len(own) :]
-    peaks, floats = unit_columns(integer)
-    guess = class_feasibility(floats[: len(own)], floats[len(own) :], interior=True)
-    answer = None
-    if guess.feasible is not False and guess.w is not None:
-        w = [Fraction(x) / p for x, p in zip(guess.w, peaks, strict=True)]
-        answer = _near_point(A, B, w, peaks, floats[: len(own)])
-    if answer is None and guess.feasible is not True:
-        support = [j for j, value in enumerate(guess.multipliers) if value > 0]
-        answer = _from_support(A, B, support)
+    A, B = integer[:n], integer[n:]
+    answer = _guided(A, B)
+    if answer is None and (turned := _turned(integer)) is not None:
+        rows, back = turned
+        found = _guided(rows[:n], rows[n:])
+        if found is not None and found.feasible:
+            found = ExactAnswer(True, w=_primitive((back * _column(found.w)).entries()))
+        answer = found if found is not None and verified(A, B, found) else None
     if answer is None:
         answer = _criss_cross(A, B)
     if answer.feasible:
@@ -66,6 +68,62 @@ def settle(own: Sequence[Sequence[Fraction]], others: Sequence[Sequence[Fraction
             True, w=_primitive([x / u for x, u in zip(answer.w, units, strict=True)])
         )
     return answer
+
+
+def _guided(A: list[Integers], B: list[Integers]) -> ExactAnswer | None:
+    """The answer that the float answer leads to; None where it leads to none."""
+    peaks, floats = unit_columns([*A, *B])
+    guess = class_feasibility(floats[: len(A)], floats[len(A) :], interior=True)
+    answer = None
+    if guess.feasible is not False and guess.w is not None:
+        w = [Fraction(x) / p for x, p in zip(guess.w, peaks, strict=True)]
+        answer = _near_point(A, B, w, peaks, floats[: len(A)])
+    if answer is None and guess.feasible is not True:
+        support = [j for j, value in enumerate(guess.multipliers) if value > 0]
+        answer = _from_support(A, B, support)
+    return answer
+
+
+def _turned(rows: list[Integers]) -> tuple[list[Integers], fmpq_mat] | None:
+    """Integers X T whose columns are far from dependent, and T (d, r), r the rank; None where X is like that itself."""
+    kept = _pivots(rows)
+    start = fmpq_mat(fmpz_mat([[int(j == k) for k in kept] for j in range(len(rows[0]))]))
+    X, T, done = fmpq_mat(fmpz_mat(rows)), start, len(kept) == len(rows[0])
+    for _ in range(TURNS):
+        if not kept:
+            return None
+        turned, units = integer_columns(_fractions(X * T))
+        T = T * _diagonal([1 / u for u in units])
+        peaks, floats = unit_columns(turned)
+        _, s, Vt = np.linalg.svd(floats, full_matrices=False)
+        if len(s) < len(kept) or s[-1] > FLAT * s[0]:
+            return None if done else (turned, T)
+        done = False
+        T = T * _diagonal([Fraction(1, p) for p in peaks]) * _exact(Vt.T)
+    return None
+
+
+def _exact(A: Float) -> fmpq_mat:
+    return fmpq_mat([[fmpq(*x.as_integer_ratio()) for x in row] for row in A.tolist()])
+
+
+def _diagonal(entries: Sequence[Fraction]) -> fmpq_mat:
+    size = len(entries)
+    zero = fmpq(0)
+    return fmpq_mat(
+        [
+            [fmpq(x.numerator, x.denominator) if j == k else zero for k in range(size)]
+            for j, x in enumerate(entries)
+        ]
+    )
+
+
+def _column(numbers: Sequence[int]) -> fmpq_mat:
+    return fmpq_mat(fmpz_mat([[x] for x in numbers]))
+
+
+def _fractions(M: fmpq_mat) -> list[list[Fraction]]:
+    return [[Fraction(int(x.p), int(x.q)) for x in row] for row in M.tolist()]
 
 
 def unit_columns(rows: Sequence[Integers]) -> tuple[Integers, Float]:
@@ -255,7 +313,8 @@ def _criss_cross(A: list[Integers], B: list[Integers]) -> ExactAnswer:
         work += each
         if work > MAX_WORK:
             return _failed(
-                "degenerate or close to the boundary, and too large for the exact method"
+                "degenerate or close to the boundary, and too large for the exact method: round the data, or "
+                "leave out columns that depend on others"
             )
         bad = min((i for i, row in table.items() if row[0] < 0), default=None)
         if bad is None:

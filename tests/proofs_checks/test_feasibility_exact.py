@@ -166,3 +166,33 @@ def test_floats_leave_open_what_rounding_may_turn(points, labels):
         quick = collapse_feasibility(points, labels, certify=False)
     for name, answer in quick.feasible.items():
         assert answer in (None, exact.feasible[name])
+
+
+def nearly_dependent(kind):
+    """Floats whose columns depend on each other but for rounding, which then decides."""
+    rng = np.random.default_rng(11)
+    if kind == "low rank":
+        return rng.standard_normal((60, 20)) @ rng.standard_normal((20, 40))
+    if kind == "projected":
+        X, basis = rng.standard_normal((60, 40)), np.linalg.qr(rng.standard_normal((40, 40)))[0]
+        return (X - X.mean(axis=0)) @ basis[:, :15] @ basis[:, :15].T
+    return np.repeat(rng.standard_normal((60, 10)), 3, axis=1)  # exactly dependent
+
+
+@pytest.mark.parametrize("kind", ["low rank", "projected", "repeated columns"])
+def test_nearly_dependent_columns_are_decided(kind):
+    X = nearly_dependent(kind)
+    report = collapse_feasibility(X, np.arange(60) % 3)
+    assert report.status == "solved" and report.rigor == "proved", report.reason
+
+
+def test_other_coordinates_are_those_of_the_points():
+    points = exact_matrix(nearly_dependent("low rank"))
+    rows, _ = feasibility_exact.integer_columns(points)
+    turned, back = feasibility_exact._turned(rows)
+    assert feasibility_exact.fmpq_mat(feasibility_exact.fmpz_mat(rows)) * back == (
+        feasibility_exact.fmpq_mat(feasibility_exact.fmpz_mat(turned))
+    )
+    singular = np.linalg.svd(feasibility_exact.unit_columns(turned)[1], compute_uv=False)
+    assert singular[-1] > 1e-4 * singular[0]
+    assert feasibility_exact._turned(turned) is None  # and need no others
