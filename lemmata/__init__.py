@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 from lemmata._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from numerics.collapse_metrics import neural_collapse_metrics as neural_collapse_metrics
-    from numerics.collapse_phase import phase_diagram as phase_diagram
     from proofs_checks import cases as cases
     from proofs_checks import obstruction as obstruction
     from proofs_checks.api import check as check
@@ -25,6 +23,8 @@ if TYPE_CHECKING:
     from proofs_checks.arrangement import arrangement as arrangement
     from proofs_checks.audit import audit_file as audit_file
     from proofs_checks.case import Case as Case
+    from proofs_checks.collapse import neural_collapse_metrics as neural_collapse_metrics
+    from proofs_checks.collapse import phase_diagram as phase_diagram
     from proofs_checks.collapse_cases import FeatureCase as FeatureCase
     from proofs_checks.collapse_cases import GaussianCase as GaussianCase
     from proofs_checks.data import Dataset as Dataset
@@ -104,9 +104,9 @@ _EXPORTS = {
     "load_csv": "proofs_checks.data:load_csv",
     "margin": "proofs_checks.margins:margin",
     "model_of": "proofs_checks.laws:model_of",
-    "neural_collapse_metrics": "numerics.collapse_metrics:neural_collapse_metrics",
+    "neural_collapse_metrics": "proofs_checks.collapse:neural_collapse_metrics",
     "obstruction": "proofs_checks.obstruction",
-    "phase_diagram": "numerics.collapse_phase:phase_diagram",
+    "phase_diagram": "proofs_checks.collapse:phase_diagram",
     "profile": "proofs_checks.api:profile",
     "reachable_set": "theory.conservation.reachable:reachable_set",
     "regularisation_path": "proofs_checks.relu_path:regularisation_path",
