@@ -26,6 +26,8 @@ POINTS, ALL_POINTS = (i, 1, N), (k, 1, N)
 
 w, h = Vec("w", j), Vec("h", i)
 z = Inner(w, h)
+w_c, h_c = Vec("w_c", j), Vec("h_c", i)  # the collapsed network
+z_c, c_c = Inner(w_c, h_c), Atom("c_c", i)
 lambda_W, lambda_H, L = sympy.symbols("lambda_W lambda_H L", positive=True)
 J = Symbol("J", real=True)
 n = Atom("n", j)
@@ -44,6 +46,9 @@ def in_class(of: Expr = j) -> Expr:
 SUM_OF_CLASS = in_class()
 OF_CLASS = Sum(Y() ** 2 * Norm(h) ** 2, POINTS)  # Σ ‖h_i‖² over a class
 DECAY = lambda_W / 2 * Sum(Norm(w) ** 2, CLASSES) + lambda_H / 2 * Sum(Norm(h) ** 2, POINTS)
+COLLAPSED_DECAY = lambda_W / 2 * Sum(Norm(w_c) ** 2, CLASSES) + lambda_H / 2 * Sum(
+    Norm(h_c) ** 2, POINTS
+)
 
 DATA: dict[str, Rel] = {
     "one-hot": eq(Y() ** 2, Y()),
@@ -147,5 +152,50 @@ def all_features_steps() -> list[Step]:
             eq(Sum(Sum(Y() ** 2 * Norm(h) ** 2, CLASSES), POINTS), Sum(Norm(h) ** 2, POINTS)),
             SumBound("feature of a point", i),
             "summed over the points",
+        ),
+    ]
+
+
+def collapsed_classifier_steps(of_class: Expr) -> list[Step]:
+    """Σ ‖w_j‖² for the collapsed network, from "collapsed classifier", ‖w_j‖² = of_class."""
+    return [
+        Step(
+            "collapsed classifiers",
+            eq(Sum(Norm(w_c) ** 2, CLASSES), Sum(of_class, CLASSES)),
+            SumBound("collapsed classifier", j),
+            "summed over the classes",
+        ),
+    ]
+
+
+def collapsed_feature_steps(of_feature: Expr) -> list[Step]:
+    """Σ ‖h_i‖² = Σ_j n_j of_feature for the collapsed network, from "collapsed feature": it is Σ_j Y_ji of_feature."""
+    return [
+        Step(
+            "collapsed features, point by point",
+            eq(Sum(Norm(h_c) ** 2, POINTS), Sum(Sum(Y() * of_feature, CLASSES), POINTS)),
+            SumBound("collapsed feature", i),
+            "summed over the points",
+        ),
+        Step(
+            "collapsed features of a class",
+            eq(Sum(Y() * of_feature, POINTS), n * of_feature),
+            combine((of_feature, "class sizes")),
+            "n_j points are of class j",
+        ),
+        Step(
+            "collapsed features, class by class",
+            eq(Sum(Sum(Y() * of_feature, POINTS), CLASSES), Sum(n * of_feature, CLASSES)),
+            SumBound("collapsed features of a class", j),
+            "summed over the classes",
+        ),
+        Step(
+            "collapsed features",
+            eq(Sum(Norm(h_c) ** 2, POINTS), Sum(n * of_feature, CLASSES)),
+            combine(
+                (1, "collapsed features, point by point"),
+                (1, "collapsed features, class by class"),
+            ),
+            "both orders of summation",
         ),
     ]

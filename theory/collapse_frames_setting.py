@@ -7,6 +7,7 @@ from sympy import Expr, Sum, exp, log
 from theory.collapse_derivation_setting import (
     ALL_CLASSES,
     CLASSES,
+    COLLAPSED_DECAY,
     DATA,
     DECAY,
     POINTS,
@@ -17,7 +18,9 @@ from theory.collapse_derivation_setting import (
     L,
     N,
     Y,
+    c_c,
     h,
+    h_c,
     i,
     j,
     k,
@@ -25,12 +28,14 @@ from theory.collapse_derivation_setting import (
     lambda_W,
     n,
     r,
+    w_c,
     z,
+    z_c,
 )
-from theory.symbols import Atom, Inner, Rel, Vec, eq, le, lt
+from theory.symbols import Atom, Inner, Norm, Rel, Vec, eq, le, lt
 
 tau, q, theta = Atom("tau", j), Atom("q", j), Atom("theta", j)
-a, b, P = Atom("a", j), Atom("b", j), Atom("P", j)
+v, b = Atom("v", j), Atom("b", j)
 bias, c = Atom("bias", j), Atom("c", i)
 x = z + bias - c  # the logarithm of the network's probability
 LOGIT = log(q) - log(tau)
@@ -67,12 +72,17 @@ HYPOTHESES: dict[str, Rel] = DATA | {
     "log-sum-exp": eq(Sum(exp(x), CLASSES), 1),
     "biases": eq(bias * (Sum(of(tau * n), ALL_CLASSES) - K * tau * n), 0),
     "optimum": eq(J, Sum(OWN, POINTS) / N + DECAY),
-    "probability": eq(P * (1 + (K - 1) * exp(-LOGIT)), 1),
-    "classifier": eq(lambda_W * a**2, n / N * (K - 1) * theta * LOGIT),
-    "features": eq(lambda_H * n * b**2, n / N * (K - 1) * theta * LOGIT),
-    "collapsed network": le(
-        J, Sum(-n / N * log(P) + (lambda_W * a**2 + lambda_H * n * b**2) / 2, CLASSES)
+    "v >= 0": le(0, v),
+    "b >= 0": le(0, b),
+    "size of v": eq(lambda_W * v**2, n / N * K * theta * LOGIT),
+    "size of b": eq(lambda_H * n * b**2, n / N * (K - 1) * theta * LOGIT),
+    "collapsed classifier": eq(
+        Norm(w_c) ** 2, v**2 * (1 - 2 / K) + Sum(of(v) ** 2, ALL_CLASSES) / K**2
     ),
+    "collapsed feature": eq(Norm(h_c) ** 2, Sum(Y() * b**2, CLASSES)),
+    "collapsed logit": eq(z_c, (Y() - 1 / K) * Sum(Y(r, i) * of(v * b), ALL_CLASSES)),
+    "collapsed log-sum-exp": eq(Sum(exp(z_c - c_c), CLASSES), 1),
+    "collapsed network": le(J, Sum(c_c - Sum(Y() * z_c, CLASSES), POINTS) / N + COLLAPSED_DECAY),
 }
 FRAME_WORDS = WORDS | {
     "class of a point": "a point has one class, so Σ_r τ_r Y_ri is the τ of this class",
@@ -87,8 +97,13 @@ FRAME_WORDS = WORDS | {
     "log-sum-exp": "definition of c_i = log Σ_j exp z_ji",
     "biases": "there is none, or the classes are balanced and τ_j n_j is the same for all",
     "optimum": "the network attains J; without a bias it is 0",
-    "probability": "of the right class where the logits of the others are lower by log(q_j/τ_j)",
-    "classifier": "the collapsed network: logits log(q_j/τ_j) (e_j - 1/K) for class j, from a part of W of norm a_j",
-    "features": "and h_i = b_j e_j, an orthogonal frame, which needs d >= K; λ_W a_j² = λ_H n_j b_j² = L √n_j ‖z_j‖",
+    "v >= 0": "definition of v_j = √(n_j K θ_j log(q_j/τ_j)/(N λ_W))",
+    "b >= 0": "definition of b_j = √((K-1) θ_j log(q_j/τ_j)/(N λ_H))",
+    "size of v": "definition of v_j",
+    "size of b": "definition of b_j",
+    "collapsed classifier": "the collapsed network: w_j = Σ_r v_r (1[j = r] - 1/K) e_r in an orthonormal frame, d >= K",
+    "collapsed feature": "and h_i = b_j e_j for the points of class j; frames are >= 0 where e_j are unit vectors",
+    "collapsed logit": "inner products of the same vectors: v_r b_r (1[j = r] - 1/K) for a point of class r",
+    "collapsed log-sum-exp": "definition of its c_i, with the bias 0",
     "collapsed network": "J is a minimum",
 }

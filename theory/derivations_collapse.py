@@ -12,6 +12,7 @@ from sympy import Rational, Sum, sqrt
 
 from theory.collapse_derivation_setting import (
     CLASSES,
+    COLLAPSED_DECAY,
     DATA,
     DECAY,
     OF_CLASS,
@@ -25,6 +26,9 @@ from theory.collapse_derivation_setting import (
     Y,
     all_features_steps,
     assumed,
+    collapsed_classifier_steps,
+    collapsed_feature_steps,
+    h_c,
     i,
     j,
     lambda_H,
@@ -33,10 +37,12 @@ from theory.collapse_derivation_setting import (
     spread_steps,
     unconstrained_features,
     w,
+    w_c,
     z,
+    z_c,
 )
 from theory.derivation import Derivation, Step
-from theory.justifications import SumBound, combine
+from theory.justifications import Inequality, SumBound, combine, lib
 from theory.symbols import Atom, Inner, Norm, eq, le
 
 HALF = Rational(1, 2)
@@ -44,9 +50,7 @@ m = Atom("m", j)
 a, b, s = Atom("a", j), Atom("b", j), Atom("s", j)
 gamma = m / sqrt(n)
 VALUE = Sum(m * sqrt(n) - N * m**2 / 2, CLASSES)
-_COLLAPSED = Sum(
-    n * (a * b - 1) ** 2 / (2 * N) + lambda_W / 2 * a**2 + lambda_H / 2 * n * b**2, CLASSES
-)
+PRICE = n * (a * b - 1) ** 2 / (2 * N) + lambda_W / 2 * a**2 + lambda_H / 2 * n * b**2
 
 
 @cache
@@ -55,23 +59,35 @@ def mse_value() -> Derivation:
     hypotheses = DATA | {
         "m >= 0": le(0, m),
         "m <= L": le(m, L),
+        "m <= √n/N": le(N * m, sqrt(n)),
         "m is one of the two": eq((L - m) * (sqrt(n) - N * m), 0),
         "optimum": eq(J, Sum(Sum((z - Y()) ** 2, CLASSES), POINTS) / (2 * N) + DECAY),
         "shrinkage": eq(s, 1 - N * gamma),
-        "classifier": eq(lambda_W * a**2, L * sqrt(n) * s),
-        "features": eq(lambda_H * n * b**2, L * sqrt(n) * s),
-        "logit": eq(a * b, s),
-        "collapsed network": le(J, _COLLAPSED),
+        "a >= 0": le(0, a),
+        "b >= 0": le(0, b),
+        "size of a": eq(lambda_W * a**2, L * sqrt(n) * s),
+        "size of b": eq(lambda_H * n * b**2, L * sqrt(n) * s),
+        "collapsed classifier": eq(Norm(w_c) ** 2, a**2),
+        "collapsed feature": eq(Norm(h_c) ** 2, Sum(Y() * b**2, CLASSES)),
+        "collapsed logit": eq(z_c, a * b * Y()),
+        "collapsed network": le(
+            J, Sum(Sum((z_c - Y()) ** 2, CLASSES), POINTS) / (2 * N) + COLLAPSED_DECAY
+        ),
     }
     words = WORDS | {
         "m >= 0": "definition of m_j as the smaller of L and √n_j/N",
         "m <= L": "definition of m_j",
+        "m <= √n/N": "definition of m_j",
         "m is one of the two": "definition of m_j",
         "optimum": "the network attains J",
-        "shrinkage": "s_j >= 0 because m_j <= √n_j/N",
-        "classifier": "the collapsed network: w_j = a_j e_j in an orthonormal frame, which needs d >= K",
-        "features": "and h_i = b_j e_j for the points of class j",
-        "logit": "a_j, b_j >= 0 with these squares have the product s_j",
+        "shrinkage": "definition of s_j",
+        "a >= 0": "definition of a_j = √(L √n_j s_j/λ_W)",
+        "b >= 0": "definition of b_j = √(L √n_j s_j/(λ_H n_j))",
+        "size of a": "definition of a_j",
+        "size of b": "definition of b_j",
+        "collapsed classifier": "the collapsed network: w_j = a_j e_j in an orthonormal frame, which needs d >= K",
+        "collapsed feature": "and h_i = b_j e_j for the points of class j; frames are >= 0 where e_j are unit vectors",
+        "collapsed logit": "inner products of the same vectors",
         "collapsed network": "J is a minimum",
     }
     steps = (
@@ -180,14 +196,15 @@ def _coupling_steps() -> list[Step]:
 
 
 def _collapsed_steps() -> list[Step]:
-    price = n * (a * b - 1) ** 2 / (2 * N) + lambda_W / 2 * a**2 + lambda_H / 2 * n * b**2
     return [
+        *_size_steps(),
+        *_network_steps(),
         Step(
             "one collapsed class",
-            eq(price, m * sqrt(n) - N * m**2 / 2),
+            eq(PRICE, m * sqrt(n) - N * m**2 / 2),
             combine(
-                (HALF, "classifier"),
-                (HALF, "features"),
+                (HALF, "size of a"),
+                (HALF, "size of b"),
                 (n / (2 * N) * (a * b + s - 2), "logit"),
                 (L * sqrt(n) - n / (2 * N) * (1 + N * gamma - s), "shrinkage"),
                 (1, "m is one of the two"),
@@ -196,14 +213,88 @@ def _collapsed_steps() -> list[Step]:
         ),
         Step(
             "collapsed classes",
-            eq(_COLLAPSED, VALUE),
+            eq(Sum(PRICE, CLASSES), VALUE),
             SumBound("one collapsed class", j),
             "summed over the classes",
         ),
         Step(
             "from above",
             le(J, VALUE),
-            combine((1, "collapsed network"), (1, "collapsed classes")),
+            combine(
+                (1, "collapsed network"),
+                (1 / (2 * N), "collapsed loss"),
+                (lambda_W / 2, "collapsed classifiers"),
+                (lambda_H / 2, "collapsed features"),
+                (1, "collapsed classes"),
+            ),
             "J is at most what the collapsed network pays",
         ),
+    ]
+
+
+def _size_steps() -> list[Step]:
+    """a_j b_j = s_j."""
+    half = L * sqrt(n) * s
+    return [
+        Step(
+            "s >= 0",
+            le(0, s),
+            combine((-1, "shrinkage"), (1 / sqrt(n), "m <= √n/N"), facts=("no empty class",)),
+            "m_j <= √n_j/N",
+        ),
+        Step(
+            "ab >= 0",
+            le(0, a * b),
+            combine(remainder=a * b, facts=("a >= 0", "b >= 0")),
+            "both factors are",
+        ),
+        Step(
+            "squares of ab",
+            eq((a * b) ** 2, s**2),
+            combine(
+                (b**2 / lambda_W, "size of a"),
+                (half / (lambda_W * lambda_H * n), "size of b"),
+                (s**2 / (lambda_W * lambda_H), "L"),
+            ),
+            "L² = λ_W λ_H",
+        ),
+        Step(
+            "logit",
+            eq(a * b, s),
+            Inequality(lib("equal_squares", "ab >= 0", "s >= 0", "squares of ab", a=a * b, b=s)),
+            "both are >= 0",
+        ),
+    ]
+
+
+def _network_steps() -> list[Step]:
+    """Loss and squared norms of the collapsed network, class by class."""
+    residual = (a * b - 1) ** 2
+    return [
+        Step(
+            "collapsed residual",
+            eq((z_c - Y()) ** 2, residual * Y()),
+            combine((z_c + a * b * Y() - 2 * Y(), "collapsed logit"), (residual, "one-hot")),
+            "0 but for the own class",
+        ),
+        Step(
+            "collapsed residuals of a class",
+            eq(Sum((z_c - Y()) ** 2, POINTS), Sum(residual * Y(), POINTS)),
+            SumBound("collapsed residual", i),
+            "summed over the points",
+        ),
+        Step(
+            "collapsed residuals, counted",
+            eq(Sum((z_c - Y()) ** 2, POINTS), n * residual),
+            combine((1, "collapsed residuals of a class"), (residual, "class sizes")),
+            "n_j points are of class j",
+        ),
+        Step(
+            "collapsed loss",
+            eq(Sum(Sum((z_c - Y()) ** 2, POINTS), CLASSES), Sum(n * residual, CLASSES)),
+            SumBound("collapsed residuals, counted", j),
+            "summed over the classes",
+        ),
+        *collapsed_classifier_steps(a**2),
+        *collapsed_feature_steps(b**2),
     ]

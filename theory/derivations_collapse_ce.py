@@ -9,16 +9,14 @@ from __future__ import annotations
 from functools import cache
 
 import sympy
-from sympy import Expr, Sum, Symbol, exp, log, sqrt
+from sympy import Expr, Sum, exp, log, sqrt
 
 from theory.collapse_derivation_setting import (
     CLASSES,
-    DATA,
     DECAY,
     OF_CLASS,
     POINTS,
     SUM_OF_CLASS,
-    WORDS,
     Antisymmetry,
     J,
     K,
@@ -38,50 +36,24 @@ from theory.collapse_derivation_setting import (
     w,
     z,
 )
+from theory.collapse_simplex_setting import (
+    ALL_FEATURES,
+    ENTROPY,
+    HYPOTHESES,
+    PULL,
+    SIMPLEX_WORDS,
+    TOP,
+    bias,
+    c,
+    n,
+    q,
+    t,
+    x,
+)
 from theory.derivation import Derivation, Step
+from theory.derivations_collapse_ce_above import collapsed_steps
 from theory.justifications import Cases, Identity, SumBound, combine, lib
-from theory.symbols import Atom, Inner, Norm, Rel, eq, le, lt
-
-n = Symbol("n_min", positive=True)
-t, q, S, a, b = sympy.symbols("t q S a b", positive=True)
-bias, c = Atom("bias", j), Atom("c", i)
-x = z + bias - c  # the logarithm of the network's probability
-ENTROPY = -q * log(q) - (K - 1) * t * log(t)
-TOP = 1 - (K - 1) * t
-LOGIT = log(q) - log(t)
-ALL_FEATURES = Sum(h, POINTS)
-PULL = K * SUM_OF_CLASS - ALL_FEATURES
-
-_HYPOTHESES: dict[str, Rel] = {
-    name: DATA[name] for name in ("one-hot", "one class per point", "L")
-} | {
-    "class sizes": eq(Sum(Y(), POINTS), n),
-    "classes": le(1, K),
-    "t <= 1/K": le(K * t, 1),
-    "t <= L√n": le(t, L * sqrt(n)),
-    "t is one of the two": eq((L * sqrt(n) - t) * (1 - K * t), 0),
-    "right class": eq(q, TOP),
-    "log-sum-exp": eq(Sum(exp(x), CLASSES), 1),
-    "optimum": eq(J, Sum(c - Sum(Y() * (z + bias), CLASSES), POINTS) / N + DECAY),
-    "normaliser": eq(S, 1 + (K - 1) * exp(-LOGIT)),
-    "classifier": eq(lambda_W * a**2, L * sqrt(n) * LOGIT),
-    "features": eq(lambda_H * n * b**2, L * sqrt(n) * LOGIT),
-    "collapsed network": le(J, log(S) + (K - 1) * (lambda_W * a**2 + lambda_H * n * b**2) / 2),
-}
-_WORDS = WORDS | {
-    "class sizes": "balanced: every class has n points",
-    "classes": "there is a class",
-    "t <= 1/K": "definition of t as the smaller of L√n and 1/K",
-    "t <= L√n": "definition of t",
-    "t is one of the two": "definition of t",
-    "right class": "what t leaves",
-    "log-sum-exp": "definition of c_i = log Σ_j exp z_ji",
-    "optimum": "the network attains J; without a bias it is 0",
-    "normaliser": "Σ exp of the collapsed logits, relative to the right one: the others are lower by ab = log(q/t)",
-    "classifier": "the collapsed network: w_j = a (e_j - 1/K), which needs d >= K",
-    "features": "and h_i = b (e_j - 1/K) for the points of class j, with ab = log(q/t) >= 0",
-    "collapsed network": "J is a minimum; ‖e_j - 1/K‖² = (K-1)/K",
-}
+from theory.symbols import Inner, Norm, eq, le, lt
 
 
 @cache
@@ -89,7 +61,7 @@ def ufm_value() -> Derivation:
     """J = -(1-(K-1)t) log(1-(K-1)t) - (K-1) t log t with t the smaller of L√n and 1/K."""
     value = -TOP * log(TOP) - (K - 1) * t * log(t)
     steps = (
-        *assumed(_HYPOTHESES, _WORDS),
+        *assumed(HYPOTHESES, SIMPLEX_WORDS),
         *_gibbs_steps(),
         *_loss_steps(),
         *spread_steps(n),
@@ -101,7 +73,7 @@ def ufm_value() -> Derivation:
             combine((1, "loss"), (1, "coupling"), (-1, "optimum")),
             "the linear part is paid by the decay",
         ),
-        *_collapsed_steps(),
+        *collapsed_steps(),
         Step("entropy", eq(J, ENTROPY), Antisymmetry("from above", "from below"), "both together"),
         Step(
             "value",
@@ -113,7 +85,7 @@ def ufm_value() -> Derivation:
     return Derivation(
         name="optimal value of free features with cross-entropy",
         setting=unconstrained_features(),
-        hypotheses=_HYPOTHESES,
+        hypotheses=HYPOTHESES,
         constants=(),
         steps=steps,
         concludes={"value": "value"},
@@ -292,52 +264,5 @@ def _coupling_steps() -> list[Step]:
                 (Sum(Norm(h) ** 2, POINTS) / (2 * lambda_W), "price"),
             ),
             "Cauchy-Schwarz, class by class",
-        ),
-    ]
-
-
-def _collapsed_steps() -> list[Step]:
-    return [
-        Step(
-            "probability",
-            eq(S, 1 / q),
-            combine((1, "normaliser"), (1 / q, "right class")),
-            "the collapsed network gives the right class the probability q",
-        ),
-        Step(
-            "slackness",
-            le((L * sqrt(n) - t) * LOGIT, 0),
-            combine(
-                (L * sqrt(n) - t, lib("log_one_plus_le", z=q / t - 1)),
-                (1 / t, "t is one of the two"),
-                ((L * sqrt(n) - t) / t, "right class"),
-                facts=("t <= L√n",),
-            ),
-            "log(q/t) <= q/t - 1 = (1 - Kt)/t",
-        ),
-        Step(
-            "paid",
-            le(J, log(S) + (K - 1) * L * sqrt(n) * LOGIT),
-            combine(
-                (1, "collapsed network"), ((K - 1) / 2, "classifier"), ((K - 1) / 2, "features")
-            ),
-            "both layers pay the same",
-        ),
-        Step(
-            "paid by probability",
-            le(J, -log(q) + (K - 1) * L * sqrt(n) * LOGIT),
-            Identity(of="paid", using=("probability",)),
-            "log S = -log q",
-        ),
-        Step(
-            "from above",
-            le(J, ENTROPY),
-            combine(
-                (1, "paid by probability"),
-                (K - 1, "slackness"),
-                (log(q), "right class"),
-                facts=("classes",),
-            ),
-            "L√n log(q/t) <= t log(q/t)",
         ),
     ]

@@ -41,7 +41,6 @@ from theory.collapse_frames_setting import (
     PULL,
     TOP,
     VALUE,
-    P,
     T,
     bias,
     c,
@@ -51,7 +50,8 @@ from theory.collapse_frames_setting import (
     x,
 )
 from theory.derivation import Derivation, Step
-from theory.derivations_collapse_frames_decay import angle_steps, collapsed_steps, coupling_steps
+from theory.derivations_collapse_frames_above import collapsed_steps
+from theory.derivations_collapse_frames_decay import angle_steps, coupling_steps
 from theory.justifications import Cases, Identity, SumBound, combine, lib
 from theory.symbols import Inner, eq, le, lt
 
@@ -65,9 +65,7 @@ def upfm_value() -> Derivation:
     steps = (
         *known[:late],
         *_sign_steps(),
-        *known[late:-1],
-        *_probability_steps(),
-        known[-1],
+        *known[late:],
         *_gibbs_steps(),
         *_loss_steps(),
         *spread_steps(),
@@ -112,18 +110,6 @@ def _sign_steps() -> list[Step]:
         Step("TOP > 0", lt(0, TOP), combine((1, "q > 0"), (1, "right class")), "the same number"),
         Step("q_r > 0", lt(0, q_r), Identity(of=Cite("q > 0", to_r)), "for class r"),
         Step("tau_r > 0", lt(0, tau_r), Identity(of=Cite("tau > 0", to_r)), "for class r"),
-    ]
-
-
-def _probability_steps() -> list[Step]:
-    return [
-        Step(
-            "P = q",
-            eq(P, q),
-            combine((q, "probability"), (-P, "right class")),
-            "the collapsed network gives the right class the probability q_j",
-        ),
-        Step("P > 0", lt(0, P), combine((1, "q > 0"), (-1, "P = q")), "the same number"),
     ]
 
 

@@ -1,11 +1,9 @@
-"""What the decay pays, in the derivation of features >= 0 with cross-entropy: from below for every network, and exactly
-for the collapsed one.
-"""
+"""What the decay pays at least, in the derivation of features >= 0 with cross-entropy."""
 
 from __future__ import annotations
 
 import sympy
-from sympy import Sum, log
+from sympy import Sum
 
 from theory.checking import Cite
 from theory.collapse_derivation_setting import (
@@ -16,7 +14,6 @@ from theory.collapse_derivation_setting import (
     OF_CLASS,
     POINTS,
     SUM_OF_CLASS,
-    J,
     K,
     N,
     Y,
@@ -31,24 +28,17 @@ from theory.collapse_derivation_setting import (
     w,
 )
 from theory.collapse_frames_setting import (
-    ENTROPY,
-    LOGIT,
     PULL,
-    VALUE,
     G,
-    P,
     T,
-    a,
     at,
-    b,
     of,
-    q,
     tau,
     theta,
 )
 from theory.derivation import Step
-from theory.justifications import Identity, SumBound, combine, lib
-from theory.symbols import Inner, Norm, Vec, eq, le
+from theory.justifications import SumBound, combine
+from theory.symbols import Inner, Norm, Vec, le
 
 
 def angle_steps() -> list[Step]:
@@ -185,49 +175,5 @@ def coupling_steps() -> list[Step]:
                 (lambda_H / 2, "all features"),
             ),
             "both layers pay half",
-        ),
-    ]
-
-
-def collapsed_steps() -> list[Step]:
-    price = -n / N * log(P) + (lambda_W * a**2 + lambda_H * n * b**2) / 2
-    slack = theta - tau
-    return [
-        Step("log P", eq(log(P), log(q)), Identity(using=("P = q",)), "the loss is -log q_j"),
-        Step(
-            "slackness",
-            le(slack * LOGIT, 0),
-            combine(
-                (slack, lib("one_plus_le_exp", z=LOGIT)),
-                (1 / tau, "tau is one of the two"),
-                (slack / tau, "right class"),
-                facts=("tau <= theta",),
-            ),
-            "log(q/τ) <= q/τ - 1 = (1 - Kτ)/τ",
-        ),
-        Step(
-            "collapsed class",
-            le(price, n / N * ENTROPY),
-            combine(
-                (-n / N, "log P"),
-                (sympy.Rational(1, 2), "classifier"),
-                (sympy.Rational(1, 2), "features"),
-                (n / N * (K - 1), "slackness"),
-                (n / N * log(q), "right class"),
-                facts=("classes", "no empty class"),
-            ),
-            "θ_j log(q/τ) <= τ_j log(q/τ)",
-        ),
-        Step(
-            "collapsed classes",
-            le(Sum(price, CLASSES), VALUE),
-            SumBound("collapsed class", j),
-            "summed over the classes",
-        ),
-        Step(
-            "from above",
-            le(J, VALUE),
-            combine((1, "collapsed network"), (1, "collapsed classes")),
-            "J is at most what the collapsed network pays",
         ),
     ]

@@ -18,8 +18,9 @@ from theory.collapse_derivation_setting import (
     assumed,
     unconstrained_features,
 )
+from theory.collapse_simplex_setting import q, t
 from theory.derivation import Derivation, Step
-from theory.derivations_collapse_ce import q, t, ufm_value
+from theory.derivations_collapse_ce import ufm_value
 from theory.justifications import combine, lib
 from theory.symbols import Rel, eq, le
 

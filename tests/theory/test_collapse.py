@@ -15,10 +15,12 @@ from flint import arb, ctx
 from proofs_checks.static_values import StaticValues
 from theory import collapse as c
 from theory import collapse_frames_setting as letters
+from theory import collapse_simplex_setting as simplex
 from theory import derivations_collapse as squares
 from theory import derivations_collapse_ce as simplices
 from theory import derivations_collapse_dual as dual
 from theory import derivations_collapse_frames as frames
+from theory import derivations_collapse_frames_above as above
 from theory import derivations_collapse_zero as zero
 from theory.collapse_derivation_setting import (
     CLASSES,
@@ -26,14 +28,18 @@ from theory.collapse_derivation_setting import (
     K,
     N,
     Y,
+    c_c,
+    h_c,
     lambda_H,
     lambda_W,
     n,
+    w_c,
+    z_c,
 )
 from theory.collapse_thresholds import UFM_CE_ZERO, UPFM_CE_DUAL
 from theory.derivation import Derivation, Step, StepError
 from theory.justifications import Assume
-from theory.symbols import Rel, eq, le, lt
+from theory.symbols import Inner, Norm, Rel, eq, labels, le, lt
 
 CHAINS: list[tuple[Any, Callable[[], Derivation]]] = [
     (c.UFM_MSE_VALUE, squares.mse_value),
@@ -55,6 +61,20 @@ def test_every_part_is_derived(statement: Any, build: Callable[[], Derivation]) 
     assert assumed == set(verified.derivation.hypotheses)
     (path,) = statement.derivations.values()
     assert path == f"{build.__module__}:{build.__name__}"
+
+
+@pytest.mark.parametrize("build", [squares.mse_value, simplices.ufm_value, frames.upfm_value])
+def test_only_the_objective_of_a_network_is_assumed(build: Callable[[], Derivation]) -> None:
+    """J is compared with networks through their inner products and norms; no value is put in by hand."""
+    about = {name: r for name, r in build().hypotheses.items() if J in (r.lhs, r.rhs)}
+    assert set(about) == {"optimum", "collapsed network"}
+    for name, network in (("optimum", {"w", "h"}), ("collapsed network", {"w_c", "h_c"})):
+        right = about[name].rhs
+        products = {frozenset(labels(e)) for e in right.atoms(Inner)}
+        lengths = {frozenset(labels(e)) for e in right.atoms(Norm)}
+        assert products == {frozenset(network)}
+        assert lengths == {frozenset({one}) for one in network}
+        assert labels(right) - network <= {"Y", "c", "c_c", "bias"}
 
 
 # sizes (K, n_j) and λ_W, λ_H with classes alive and dead
@@ -189,6 +209,16 @@ def broken(build: Callable[[], Derivation], name: str, relation: Rel) -> StepErr
 
 L = sympy.Symbol("L", positive=True)
 m = squares.m
+COLLAPSED = "collapsed network"
+SUM_EXP = sympy.Sum(sympy.exp(z_c - c_c), CLASSES)
+OWN = c_c - sympy.Sum(Y() * z_c, CLASSES)
+
+
+def feature(squared: sympy.Expr) -> Rel:
+    """The squared length of a feature of the collapsed network, by class."""
+    return eq(Norm(h_c) ** 2, sympy.Sum(Y() * squared, CLASSES))
+
+
 WRONG: list[tuple[str, Callable[[], Derivation], str, Rel]] = [
     (
         "a price larger than L",
@@ -204,17 +234,31 @@ WRONG: list[tuple[str, Callable[[], Derivation], str, Rel]] = [
     ),
     ("value without the half", squares.mse_value, "value", eq(J, sympy.Sum(m * sympy.sqrt(n) - N * m**2, CLASSES))),
     ("points of several classes", squares.mse_value, "one class per point", eq(sympy.Sum(Y(), CLASSES), 2)),
-    ("twice the threshold", simplices.ufm_value, "t <= L√n", le(simplices.t, 2 * L * sympy.sqrt(simplices.n))),
-    ("t up to 1", simplices.ufm_value, "t <= 1/K", le(simplices.t, 1)),
-    ("unbalanced classes", simplices.ufm_value, "class sizes", eq(sympy.Sum(Y(), simplices.POINTS), n)),
-    ("a frame's entropy", simplices.ufm_value, "from below", le(simplices.ENTROPY + 1, J)),
+    ("twice the threshold", simplices.ufm_value, "t <= L√n", le(simplex.t, 2 * L * sympy.sqrt(simplex.n))),
+    ("t up to 1", simplices.ufm_value, "t <= 1/K", le(simplex.t, 1)),
+    ("unbalanced classes", simplices.ufm_value, "class sizes", eq(sympy.Sum(Y(), simplex.POINTS), n)),
+    ("a frame's entropy", simplices.ufm_value, "from below", le(simplex.ENTROPY + 1, J)),
     ("features of any sign", frames.upfm_value, "features >= 0", le(-1, letters.HYPOTHESES["features >= 0"].rhs)),
     ("the threshold of free features", frames.upfm_value, "theta", eq(letters.theta**2 * K**2 * n, N**2 * L ** 2)),
     ("free biases", frames.upfm_value, "biases", eq(letters.bias * 0, 0)),
     ("one part in K too much", dual.upfm_dual, "B", eq(dual.B, dual.gamma * dual.gamma_i * (1 - dual.same))),
-    ("a dead class that is alive", zero.ufm_zero, "dead", eq(zero.alive * (1 - K * simplices.t), 0)),
+    ("a dead class that is alive", zero.ufm_zero, "dead", eq(zero.alive * (1 - K * simplex.t), 0)),
     ("all classes kept", zero.ufm_zero, "margin", le(J + 2 * zero.SPREAD, sympy.log(K))),
     ("another uniform entropy", zero.ufm_zero, "divergence", le(J, sympy.log(K) - 1)),
+    ("a frame that is not orthogonal", squares.mse_value, "collapsed logit", eq(z_c, squares.a * squares.b)),
+    ("features twice as long", squares.mse_value, "collapsed feature", feature(4 * squares.b**2)),
+    ("a class that grows", squares.mse_value, "m <= √n/N", le(m, sympy.sqrt(n))),
+    ("a negative logit", squares.mse_value, "b >= 0", le(squares.b, 0)),
+    ("unit vectors for a simplex", simplices.ufm_value, "collapsed classifier", eq(Norm(w_c) ** 2, simplex.a**2)),
+    ("a frame for a simplex", simplices.ufm_value, "collapsed feature", eq(Norm(h_c) ** 2, simplex.b**2)),
+    ("logits of any size", simplices.ufm_value, "size of a", eq(lambda_W * simplex.a**2, L * simplex.LOGIT)),
+    ("an unnormalised loss", simplices.ufm_value, "collapsed log-sum-exp", eq(SUM_EXP, K)),
+    ("a sum for a mean", simplices.ufm_value, COLLAPSED, le(J, N * simplex.HYPOTHESES[COLLAPSED].rhs)),
+    ("a classifier without its mean", frames.upfm_value, "collapsed classifier", eq(Norm(w_c) ** 2, letters.v**2)),
+    ("a simplex for a frame", frames.upfm_value, "collapsed feature", feature(letters.b**2 * (K - 1) / K)),
+    ("logits of all classes", frames.upfm_value, "collapsed logit", eq(z_c, (Y() - 1 / K) * letters.v * letters.b)),
+    ("logarithms that are not picked", frames.upfm_value, "wrong probability", le(2 * sympy.exp(above.V), above.WRONG)),
+    ("a point that gains", simplices.ufm_value, "collapsed point", le(OWN, -2 * sympy.log(simplex.q))),
     ("a dual that is too large", dual.upfm_dual, "size of gamma", le(dual.gamma_sq * n, K * lambda_W * lambda_H)),
 ]  # fmt: skip
 

@@ -14,6 +14,7 @@ import pytest
 from flint import arb, ctx
 
 from theory import collapse_derivation_setting as s
+from theory import collapse_simplex_setting as letters
 from theory import derivations_collapse as squares
 from theory import derivations_collapse_ce as simplices
 from theory import derivations_collapse_dual as dual
@@ -60,6 +61,17 @@ def network(values: Values, sizes: tuple[int, int], W: list[Any], H: list[Any]) 
     return [[sum((a * b for a, b in zip(w, H[k], strict=True)), arb(0)) for k in labels] for w in W]
 
 
+def collapsed(values: Values) -> None:
+    """The explicit network of the derivations, here the optimum itself."""
+    for name in ("w", "h", "c"):
+        own = {at: v for (label, at), v in _indexed(values) if label == name}
+        values.update({(f"{name}_c", at): v for at, v in own.items()})
+
+
+def _indexed(values: Values) -> list[Any]:
+    return [(key, v) for key, v in values.items() if isinstance(key, tuple)]
+
+
 def decay(values: Values, sizes: tuple[int, int], W: list[Any], H: list[Any]) -> arb:
     squares_W = sum((a * a for w in W for a in w), arb(0))
     squares_H = sum((n * a * a for n, h in zip(sizes, H, strict=True) for a in h), arb(0))
@@ -97,6 +109,7 @@ def mse(sizes: tuple[int, int]) -> Values:
         ((z[j][i] - out["Y", (j + 1, i + 1)]) ** 2 for j in (0, 1) for i in range(N)), arb(0)
     )
     out[s.J] = loss / (2 * N) + decay(out, sizes, W, H)
+    collapsed(out)
     return out
 
 
@@ -113,13 +126,13 @@ def simplex(L: arb) -> Values:
     W, H = ([[c * x for x in row] for row in frame] for c in (a, b))
     z = network(out, sizes, W, H)
     out[s.J] = cross_entropy(out, z, sizes) + decay(out, sizes, W, H)
+    collapsed(out)
     return out | {
-        simplices.n: n,
-        simplices.t: t,
-        simplices.q: q,
-        simplices.a: a,
-        simplices.b: b,
-        simplices.S: 1 / q,
+        letters.n: n,
+        letters.t: t,
+        letters.q: q,
+        letters.a: a,
+        letters.b: b,
         zero.alive: int(not dead),
         zero.rho: 2 * t,
     }
@@ -137,7 +150,7 @@ def frame(L: arb) -> Values:
         q = 1 - tau
         logit = arb(0) if dead else q.log() - tau.log()
         paid = arb(n) / N * theta * logit
-        a, b = (paid / out[s.lambda_W]).sqrt(), (paid / (out[s.lambda_H] * n)).sqrt()
+        v, b = (2 * paid / out[s.lambda_W]).sqrt(), (paid / (out[s.lambda_H] * n)).sqrt()
         if not dead:
             H[j][j] = b
             for r in (0, 1):
@@ -146,13 +159,13 @@ def frame(L: arb) -> Values:
             ("theta", theta),
             ("tau", tau),
             ("q", q),
-            ("P", q),
-            ("a", a),
+            ("v", v),
             ("b", b),
         ):
             out[name, (j + 1,)] = value
     z = network(out, sizes, W, H)
     out[s.J] = cross_entropy(out, z, sizes) + decay(out, sizes, W, H)
+    collapsed(out)
     return out
 
 
