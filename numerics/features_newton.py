@@ -12,7 +12,7 @@ import numpy as np
 from numerics.features import Array, FeatureProblem
 from numerics.features_descent import Network, network_of
 
-MOST_UNKNOWNS, STEPS = 900, 12
+MOST_UNKNOWNS, STEPS, PATIENCE = 900, 12, 2
 WEAK = 1e-6  # squared size of a latent direction, relative to the largest
 LENGTHS = (1.0, 0.5, 0.1, 0.01)
 
@@ -35,11 +35,15 @@ def sharpened(problem: FeatureProblem, network: Network) -> list[Network]:
 
 
 def _newton(problem: FeatureProblem, network: Network) -> Network | None:
-    """Steps as long as the gradient gets smaller; None if the first does not help."""
-    best = None
+    """The network with the smallest gradient on the way; None if that is the first.
+
+    Where the loss is much steeper than the penalties, a step along its valley leaves the valley by what is curved in
+    it, and the gradient grows, until the next step is back: so some steps may fail.
+    """
+    best, patience = None, PATIENCE
     slope, free = _projected(problem, network)
+    norm = least = float(np.linalg.norm(slope))
     for _ in range(STEPS):
-        norm = float(np.linalg.norm(slope))
         hessian = _hessian(problem, network)[np.ix_(free, free)]
         hessian[np.diag_indices_from(hessian)] += norm
         step = np.zeros(len(free))
@@ -47,16 +51,22 @@ def _newton(problem: FeatureProblem, network: Network) -> Network | None:
             step[free] = np.linalg.solve(hessian, -slope[free])
         except np.linalg.LinAlgError:
             break
+        tries = []
         for length in LENGTHS:
             with np.errstate(over="ignore", invalid="ignore"):  # a wild step fails the comparison
                 moved = _moved(problem, network, length * step)
                 slope, free = _projected(problem, moved)
-                better = bool(np.linalg.norm(slope) < norm)
-            if better:
+                tries.append((moved, slope, free, float(np.linalg.norm(slope))))
+            if tries[-1][3] < norm:
                 break
         else:
+            patience -= 1
+            tries = tries[:1]
+        network, slope, free, norm = tries[-1]
+        if patience < 0 or not np.isfinite(norm):
             break
-        best = network = moved
+        if norm < least:
+            best, least = network, norm
     return best
 
 

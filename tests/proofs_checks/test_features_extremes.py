@@ -108,3 +108,17 @@ def test_no_width_is_claimed_that_is_not_needed(model, loss, bias, per_class, de
     assert r.status == "solved" and width == len(r.W) == len(r.H) <= K
     if decay == 10:
         assert width == 1
+
+
+def test_a_steep_loss_is_left_by_steps_that_first_fail():
+    """L is 1e-7 of the threshold: the program's solution is good in value, not in its gradient, which the dual needs."""
+    r = upfm(
+        classes=3,
+        per_class=[9, 3, 6],
+        loss="mse",
+        lambda_w=6.681837397185181e-07,
+        lambda_h=8.656063226053215e-11,
+        bias=True,
+    )
+    assert (r.status, r.tight) == ("solved", "proved"), r.reason
+    assert r.relative_gap < 1e-7
