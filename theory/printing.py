@@ -11,7 +11,7 @@ _GREEK = {
     "lambda": "λ", "nu": "ν", "rho": "ρ", "tau": "τ", "phi": "φ", "Omega": "Ω",
 }  # fmt: skip
 # The usual TeX names but for the letters that have two forms.
-_GREEK_TEX = {name: f"\\{name}" for name in _GREEK} | {"eps": r"\varepsilon", "phi": r"\varphi"}
+GREEK_TEX = {name: f"\\{name}" for name in _GREEK} | {"eps": r"\varepsilon", "phi": r"\varphi"}
 _NAMED = {  # names that are words in code and symbols on paper
     "x_plus_norm": ("‖x_+‖", r"\|x_+\|"),
     "x_minus_norm": ("‖x_-‖", r"\|x_-\|"),
@@ -55,7 +55,7 @@ class _Printer:
             shown = _NAMED[label][self.tex]
             return shown + (f"_{{{index}}}" if self.tex else f"_{index}") if index else shown
         base, _, sub = label.partition("_")
-        base = (_GREEK_TEX if self.tex else _GREEK).get(base, base)
+        base = (GREEK_TEX if self.tex else _GREEK).get(base, base)
         sub = ",".join(
             p
             for p in (sub.replace("max", r"\max") if self.tex and sub == "max" else sub, index)

@@ -24,6 +24,7 @@ from sympy.core.symbol import Str
 from sympy.printing.str import StrPrinter
 
 from theory.errors import DerivationError
+from theory.printing import GREEK_TEX
 
 START = "@0"  # suffix of the name of a state variable at t = 0
 
@@ -59,6 +60,7 @@ class _Indexed(Expr):
         base = {"gy": r"\Delta"}.get(base, base)
         base, plus, _ = base.partition("+")  # the value after a step
         base, _, word = base.partition("_")
+        base = GREEK_TEX.get(base, base)
         below = ",".join(filter(None, (rf"\mathrm{{{word}}}" if word else "", inner)))
         text = base + (f"_{{{below}}}" if below else "") + ("(0)" if at_start and inner else "")
         if plus:
