@@ -9,9 +9,10 @@ has the optimal value of the convex program over all activation patterns D_i of 
 with w = p/sqrt||p||, v = +-sqrt||p||.  Its dual asks for nu with M(nu) <= beta (see `pricing`), so a
 point is optimal exactly if its dual vector nu = -loss'(f) obeys that and Euler's relation.  `train`
 keeps a few neurons, prices all cells, adds those that violate M(nu) <= beta, and re-optimises
-(`relu_training_active`); where that stalls, a conic program over the patterns met so far takes over
-(`relu_training_conic`).  What is reported is evaluated afresh at the end: the objective of the
-neurons, and the dual value of nu scaled so that M <= beta over the cells listed.
+(`relu_training_active`).  Where that leaves a gap, it starts again from the optima of greater betas,
+and then a conic program over the patterns met so far takes over (`relu_training_conic`); the best
+network and the best dual vector of all count.  What is reported is evaluated afresh at the end: the
+objective of the neurons, and the dual value of nu scaled so that M <= beta over the cells listed.
 
 Sources: Pilanci and Ergen, "Neural Networks are Convex Regularizers" (ICML 2020); Mishkin, Sahiner
 and Pilanci, "Fast Convex Optimization for Two-Layer ReLU Networks" (ICML 2022).
@@ -19,7 +20,8 @@ and Pilanci, "Fast Convex Optimization for Two-Layer ReLU Networks" (ICML 2022).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,9 @@ Array = NDArray[np.float64]
 _TIGHT = 1e-13  # relative excess of M(nu) over beta at which the search ends
 _CLOSE = 1e-2  # at a greater excess a few Newton steps a round are enough
 _ROUNDS, _STALL, _MOST = 150, 6, 48
+_CLOSED = 1e-9  # relative gap from which on nothing else is tried
+_STEP, _EASY = 0.1, 1e-2  # from one beta to the next, down from this part of beta_max
+_SMALL = 1e-6  # of a bound on beta_max
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Trained:
 
     @property
     def gap(self) -> float:
-        """(objective - lower) / max(objective, tiny)."""
+        """(objective - lower) / max(objective, tiny), over the patterns listed: a network beside them may be better."""
         return max(self.objective - self.lower, 0.0) / max(self.objective, 1e-300)
 
     def network(self) -> tuple[Array, Array]:
@@ -137,7 +142,8 @@ def train(
         patterns: bool (P, n).
         loss: "squared" or "logistic".
         start: the optimum of a similar problem on the same X (another beta), as a warm start.
-        method: "active set", "conic" (cvxpy), or "auto": the first, and the second if it stalls.
+        method: "active set", "conic" (cvxpy), or "auto": the first, from greater betas where beta is small or it leaves
+            a gap, and the second if there still is one.
 
     Raises:
         NumericsError: beta is not positive, the data cannot be scaled, or an unknown loss or method.
@@ -152,21 +158,69 @@ def train(
     problem = Problem(np.ldexp(X, -scale.x), np.ldexp(y, -scale.y), kind, small)
     if small == 0.0 or not np.isfinite(small):
         raise NumericsError(f"beta = {beta} is out of range for these data: rescale X, y and beta")
-    pricing = Pricing(problem.X, patterns)
-    neurons = Neurons.none(*X.shape)
-    if start is not None and len(start.p):
-        neurons = Neurons.at(np.ldexp(start.p, scale.x - scale.y), start.signs, problem.rows)
-    if method == "conic":
-        neurons, rounds, trouble = conic_rounds(problem, pricing, neurons)
+    task = _Task(problem, Pricing(problem.X, patterns), scale)
+    if method == "auto" and start is None and task.small_beta():
+        found = task.from_greater_betas(None)
     else:
-        neurons, rounds, trouble = _active_rounds(problem, pricing, neurons)
-    used = "conic" if method == "conic" else "active set"
-    found = _result(problem, pricing, neurons, rounds, used, trouble, scale)
-    if trouble and method == "auto":
-        neurons, more, trouble = conic_rounds(problem, pricing, neurons)
-        second = _result(problem, pricing, neurons, rounds + more, "conic", trouble, scale)
-        found = second if second.gap < found.gap else found
+        found = task.attempt(start, "conic" if method == "conic" else "active set")
+        if method == "auto" and found.gap > _CLOSED:
+            found = task.from_greater_betas(found)
+    if method == "auto" and found.gap > _CLOSED:
+        found = _best(found, task.attempt(found, "conic"))
     return found
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A problem in scaled units, its oracle, and the scaling."""
+
+    problem: Problem
+    pricing: Pricing
+    scale: Scaling
+
+    def attempt(self, start: Trained | None, method: str) -> Trained:
+        """One method from one start, whose dual vector counts too: it changes little from one beta to the next."""
+        problem, scale = self.problem, self.scale
+        neurons = Neurons.none(*problem.X.shape)
+        duals = []
+        if start is not None and len(start.p):
+            neurons = Neurons.at(np.ldexp(start.p, scale.x - scale.y), start.signs, problem.rows)
+            duals = [np.ldexp(start.nu, -scale.y)]
+        search = conic_rounds if method == "conic" else _active_rounds
+        neurons, rounds, trouble = search(problem, self.pricing, neurons)
+        duals.append(refine(neurons, problem))
+        found = _result(problem, self.pricing, neurons, duals, rounds, method, trouble, scale)
+        return replace(found, trouble="") if found.gap <= _CLOSED else found
+
+    def small_beta(self) -> bool:
+        """Whether beta is so small that a search from nowhere takes long: most data are fitted, at little gain."""
+        nu = self.problem.loss.dual(np.zeros_like(self.problem.y), self.problem.y)
+        most = float(np.abs(nu) @ np.linalg.norm(self.problem.X, axis=1))  # at least beta_max
+        return self.problem.beta < _SMALL * most
+
+    def from_greater_betas(self, found: Trained | None) -> Trained:
+        """The optima for smaller and smaller beta, each from the one before; the best of the last and ``found``."""
+        problem = self.problem
+        nu = problem.loss.dual(np.zeros_like(problem.y), problem.y)
+        beta = _EASY * self.pricing.maximum(nu).bound
+        near: Trained | None = None
+        while beta > problem.beta:
+            there = replace(self, problem=replace(problem, beta=beta))
+            near = there.attempt(near, "active set")
+            beta *= _STEP
+        if found is None:
+            return self.attempt(near, "active set")
+        return found if near is None else _best(found, self.attempt(near, "active set"))
+
+
+def _best(one: Trained, other: Trained) -> Trained:
+    """The network of the one, the dual vector of the other, whichever are better."""
+    primal, dual = (other if other.objective < one.objective else one), one
+    if other.lower > one.lower:
+        dual = other
+    rounds = one.rounds + other.rounds
+    found = replace(primal, nu=dual.nu, lower=dual.lower, rounds=rounds)
+    return replace(found, trouble="") if found.gap <= _CLOSED else found
 
 
 def _active_rounds(
@@ -213,6 +267,7 @@ def _result(
     problem: Problem,
     pricing: Pricing,
     neurons: Neurons,
+    duals: Sequence[Array],
     rounds: int,
     method: str,
     trouble: str,
@@ -222,7 +277,7 @@ def _result(
     X, y, loss, beta = problem.X, problem.y, problem.loss, problem.beta
     f = (neurons.signs[:, None] * np.maximum(neurons.p @ X.T, 0.0)).sum(axis=0)
     objective = loss.value(f, y) + beta * float(np.linalg.norm(neurons.p, axis=1).sum())
-    nu, lower = scaled_dual(problem, pricing, refine(neurons, problem))
+    nu, lower = max((scaled_dual(problem, pricing, d) for d in duals), key=lambda pair: pair[1])
     unit = np.ldexp(1.0, 2 * scale.y)
     return Trained(
         np.ldexp(neurons.p, scale.y - scale.x),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,33 @@ def test_a_warm_start_ends_at_the_same_optimum_sooner() -> None:
     cold, warm = train(X, y, 1.6, patterns), train(X, y, 1.6, patterns, start=near)
     assert warm.objective == pytest.approx(cold.objective, rel=1e-13)
     assert warm.rounds < cold.rounds
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("part", [1e-7, 1e-9, 1e-12])
+def test_small_beta(part, loss) -> None:
+    """The optimum is nearly proportional to beta, once all targets are fitted."""
+    X, y = table("10_2")
+    y = y if loss == "squared" else np.where(y > 0, 1.0, -1.0)
+    patterns = cells(X)
+    beta = part * beta_max(X, y, patterns, loss)
+    found = train(X, y, beta, patterns, loss=loss)
+    # the logistic objective has an entropy of size 1e-12 as its dual value, and no scaling up
+    assert found.gap <= (1e-9 if loss == "squared" else 1e-6), found.trouble
+    assert objective(X, y, beta, *found.network(), loss) == pytest.approx(found.objective, rel=1e-9)
+
+
+def test_the_best_network_and_the_best_dual_vector_count() -> None:
+    X, y = table("10_2")
+    patterns = cells(X)
+    beta = 0.1 * beta_max(X, y, patterns)
+    good = train(X, y, beta, patterns)
+    poor = replace(good, objective=2 * good.objective, p=2 * good.p)
+    low = replace(good, nu=0.5 * good.nu, lower=0.5 * good.lower, trouble="stalled")
+    for pair in ((poor, low), (low, poor)):
+        best = relu_training._best(*pair)
+        assert (best.objective, best.lower, best.trouble) == (good.objective, good.lower, "")
+        assert best.p is low.p and best.nu is poor.nu
 
 
 def test_optimal_set_of_a_symmetric_problem() -> None:
