@@ -7,12 +7,15 @@ Hessian is singular: a shift as large as the gradient keeps the step bounded and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from numerics.features import Array, FeatureProblem
 from numerics.features_descent import Network, network_of
 
-MOST_UNKNOWNS, STEPS, PATIENCE = 900, 12, 2
+MOST_UNKNOWNS, STEPS = 900, 12
 WEAK = 1e-6  # squared size of a latent direction, relative to the largest
 LENGTHS = (1.0, 0.5, 0.1, 0.01)
 
@@ -35,39 +38,55 @@ def sharpened(problem: FeatureProblem, network: Network) -> list[Network]:
 
 
 def _newton(problem: FeatureProblem, network: Network) -> Network | None:
-    """The network with the smallest gradient on the way; None if that is the first.
+    """Steps as long as the gradient gets smaller; None if the first does not help.
 
     Where the loss is much steeper than the penalties, a step along its valley leaves the valley by what is curved in
-    it, and the gradient grows, until the next step is back: so some steps may fail.
+    it, and the gradient grows, until the next step is back: two steps are tried before a shorter one.
     """
-    best, patience = None, PATIENCE
-    slope, free = _projected(problem, network)
-    norm = least = float(np.linalg.norm(slope))
+    best = None
+    point = _Point.at(problem, network)
     for _ in range(STEPS):
-        hessian = _hessian(problem, network)[np.ix_(free, free)]
-        hessian[np.diag_indices_from(hessian)] += norm
-        step = np.zeros(len(free))
-        try:
-            step[free] = np.linalg.solve(hessian, -slope[free])
-        except np.linalg.LinAlgError:
+        ahead = point.stepped(problem, LENGTHS[:1])
+        if not ahead.norm < point.norm:
+            twice = ahead.stepped(problem, LENGTHS[:1])
+            ahead = twice if twice.norm < point.norm else point.stepped(problem, LENGTHS[1:])
+        if not ahead.norm < point.norm:
             break
-        tries = []
-        for length in LENGTHS:
-            with np.errstate(over="ignore", invalid="ignore"):  # a wild step fails the comparison
-                moved = _moved(problem, network, length * step)
-                slope, free = _projected(problem, moved)
-                tries.append((moved, slope, free, float(np.linalg.norm(slope))))
-            if tries[-1][3] < norm:
-                break
-        else:
-            patience -= 1
-            tries = tries[:1]
-        network, slope, free, norm = tries[-1]
-        if patience < 0 or not np.isfinite(norm):
-            break
-        if norm < least:
-            best, least = network, norm
+        best, point = ahead.network, ahead
     return best
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """A network, its gradient, which unknowns are free, and the gradient's norm."""
+
+    network: Network
+    slope: Array
+    free: Array
+    norm: float
+
+    @classmethod
+    def at(cls, problem: FeatureProblem, network: Network) -> _Point:
+        slope, free = _projected(problem, network)
+        return cls(network, slope, free, float(np.linalg.norm(slope)))
+
+    def stepped(self, problem: FeatureProblem, lengths: Sequence[float]) -> _Point:
+        """The first of the steps that lowers the gradient, else the last of them; this point if there is no step."""
+        if not np.isfinite(self.norm):
+            return self
+        hessian = _hessian(problem, self.network)[np.ix_(self.free, self.free)]
+        hessian[np.diag_indices_from(hessian)] += self.norm
+        step = np.zeros(len(self.free))
+        try:
+            step[self.free] = np.linalg.solve(hessian, -self.slope[self.free])
+        except np.linalg.LinAlgError:
+            return self
+        for length in lengths:
+            with np.errstate(over="ignore", invalid="ignore"):  # a wild step fails the comparison
+                moved = _Point.at(problem, _moved(problem, self.network, length * step))
+            if moved.norm < self.norm:
+                break
+        return moved
 
 
 def _moved(problem: FeatureProblem, network: Network, step: Array) -> Network:

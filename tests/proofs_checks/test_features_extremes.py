@@ -111,7 +111,7 @@ def test_no_width_is_claimed_that_is_not_needed(model, loss, bias, per_class, de
 
 
 def test_a_steep_loss_is_left_by_steps_that_first_fail():
-    """L is 1e-7 of the threshold: the program's solution is good in value, not in its gradient, which the dual needs."""
+    """L is 1e-7 of the threshold: the program's solution is good in value, but not in its gradient."""
     r = upfm(
         classes=3,
         per_class=[9, 3, 6],
