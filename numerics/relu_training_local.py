@@ -16,6 +16,7 @@ from numerics.relu_training_active import Neurons, Problem, settle
 from numerics.relu_training_loss import training_loss
 
 Array = NDArray[np.float64]
+_RANDOM = 4  # random starts for each that is made of the optimum's neurons
 
 
 def local_network(
@@ -29,9 +30,10 @@ def local_network(
     starts: int = 8,
     seed: int = 0,
 ) -> tuple[Array, Array]:
-    """W (m, d), v (m,) with m <= width: the best local optimum from subsets of the optimum's neurons.
+    """W (m, d), v (m,) with m <= width: the best local optimum from many starts.
 
-    The first start takes its longest neurons, the others random subsets, filled up with random ones.
+    The first start takes the longest neurons of the optimum, the next ``starts`` - 1 random subsets of them, filled up
+    with random ones where there are not enough, and four times as many take random neurons of the same sizes.
 
     Raises:
         NumericsError: width < 1.
@@ -63,14 +65,18 @@ def local_network(
         rates = -((hidden > 0) * nu[:, None] * v).T @ problem.X + problem.beta * W
         return value, np.concatenate([rates.ravel(), -hidden.T @ nu + problem.beta * v])
 
-    for k in range(starts):
+    typical = float(np.sqrt(np.linalg.norm(known, axis=1).mean())) if len(known) else 0.1
+    for k in range((1 + _RANDOM) * starts):
         chosen = (order if k == 0 else rng.permutation(len(known)))[:width]
+        if k >= starts:
+            chosen = chosen[:0]
         sizes = np.sqrt(np.linalg.norm(known[chosen], axis=1))
         missing = width - len(chosen)
+        drawn = typical * (0.1 if len(chosen) else 1.0)
         W = np.concatenate(
-            [known[chosen] / sizes[:, None], 0.1 * rng.standard_normal((missing, d))]
+            [known[chosen] / sizes[:, None], drawn * rng.standard_normal((missing, d))]
         )
-        v = np.concatenate([optimum.signs[chosen] * sizes, 0.1 * rng.standard_normal(missing)])
+        v = np.concatenate([optimum.signs[chosen] * sizes, drawn * rng.standard_normal(missing)])
         flat = minimize(
             objective,
             np.concatenate([W.ravel(), v]),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from proofs_checks.audit import relu
 from proofs_checks.audit.core import KINDS
@@ -171,6 +172,26 @@ def test_width_below_the_narrowest_optimum_is_said() -> None:
     assert found.neurons <= 2 and found.status == "undecided"
     assert found.relative_gap > 1e-6 and found.rigor is Rigor.PROVED
     assert "the narrowest optimum found has 3" in found.reason
+
+
+@pytest.mark.parametrize(("seed", "width"), [(3, 2), (1, 3)])
+def test_a_narrow_network_is_as_good_as_plain_restarts(seed, width) -> None:
+    """L-BFGS from thirty random networks finds nothing better than what `width` returns."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((10, 2)), rng.standard_normal(10)
+    found = convex_relu(X, y, relative_beta=0.05, width=width)
+
+    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        W, v = flat[: 2 * width].reshape(width, 2), flat[2 * width :]
+        hidden = np.maximum(X @ W.T, 0)
+        rest = hidden @ v - y
+        slope = ((hidden > 0) * rest[:, None] * v).T @ X + found.beta * W
+        value = rest @ rest / 2 + found.beta / 2 * (flat @ flat)
+        return value, np.concatenate([slope.ravel(), hidden.T @ rest + found.beta * v])
+
+    starts = rng.standard_normal((30, 3 * width))
+    plain = min(minimize(objective, z, jac=True, method="L-BFGS-B").fun for z in starts)
+    assert found.objective <= plain * (1 + 1e-4)
 
 
 def test_a_sampled_list_is_completed_by_the_oracle_that_needs_no_list() -> None:
