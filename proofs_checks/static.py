@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from flint import arb, fmpq
+from flint import arb, ctx, fmpq
 
 from proofs_checks.static_values import StaticValues, Value, hull
 from proofs_checks.verdict import Evidence, Rigor, Status, Verdict
@@ -277,20 +277,26 @@ def _may_vanish(gap: Any) -> bool:
 def _equality(part: Part, lhs: Any, rhs: Any) -> _Outcome:
     """As in the design: beyond its error the equality fails; within it, the error must be below the resolution."""
     gap = lhs - rhs
-    size = max(abs(_middle(lhs)), abs(_middle(rhs)))
-    allowed = size * float(part.resolution or 0.0)
+    size = max(_logarithm(abs(_middle(x))) for x in (lhs, rhs))
+    allowed = size + math.log(part.resolution) if part.resolution else -math.inf
     known = not isinstance(gap, arb) or gap.is_finite()
-    error, apart = float(gap.rad()) if isinstance(gap, arb) else 0.0, not _may_vanish(gap)
-    distance = abs(_middle(gap)) if known else math.inf
-    mid = _logarithm(distance) - _logarithm(allowed) if distance else -math.inf
+    error = _logarithm(gap.rad()) if isinstance(gap, arb) else -math.inf
+    apart = not _may_vanish(gap)
+    distance = _logarithm(abs(_middle(gap))) if known else math.inf
+    mid = distance - allowed if distance > -math.inf else -math.inf
     if apart and known:
         status, low, high = Status.VIOLATED, max(mid, 2.0**-40), math.inf
     else:
-        high = -math.inf if error == 0 else _logarithm(error) - _logarithm(allowed)
+        high = error - allowed if error > -math.inf else -math.inf
         status, low = (Status.HOLDS if known and high <= 0 else Status.UNDECIDED), -math.inf
     words = ""
     if status is Status.UNDECIDED:
-        words = f"{part.name}: the error {error:.2g} is above the resolution {allowed:.2g}; ask for a smaller gap"
+        words = (
+            f"{part.name}: the error {_digits(gap.rad(), 2)}, of {_shown(lhs)} against {_shown(rhs)}, is above the "
+            f"resolution {part.resolution:.2g}; ask for a smaller gap"
+            if known
+            else f"{part.name}: a side has no finite value"
+        )
     return _Outcome(part, status, mid, low, max(high, mid), (lhs, rhs), words)
 
 
@@ -308,7 +314,7 @@ def _probability(part: Part, measured: Measurement, lhs: Any, rhs: Any) -> _Outc
         )
     t = measured.trials
     alpha = ALPHA / t.comparisons
-    p = min(max(_middle(rhs), 0.0), 1.0)
+    p = min(max(float(_middle(rhs)), 0.0), 1.0)
     test = binomtest(t.successes, t.trials, p)
     interval = test.proportion_ci(confidence_level=1 - alpha, method="exact")
     frequency = t.successes / t.trials
@@ -326,7 +332,7 @@ def _probability(part: Part, measured: Measurement, lhs: Any, rhs: Any) -> _Outc
     if status is Status.UNDECIDED:
         words += f"; the interval is ±{width:.2g}, above ±{part.resolution:g}: take more samples"
     distance = abs(frequency - p)
-    mid = _logarithm(distance) - _logarithm(width)
+    mid = _logarithm(arb(distance)) - _logarithm(arb(width))
     return _Outcome(part, status, mid, mid, mid, (lhs, rhs), words, Rigor.STATISTICAL)
 
 
@@ -334,8 +340,8 @@ def _score(lhs: Any, rhs: Any) -> tuple[float, float, float]:
     """log(lhs/rhs), with both sides negative log(rhs/lhs), and the ends of its interval; see numerics.supremum."""
     low_l, high_l, low_r, high_r = (*_ends(lhs), *_ends(rhs))
 
-    def one(a: float, b: float) -> float:
-        if math.isnan(a) or math.isnan(b):
+    def one(a: arb, b: arb) -> float:
+        if a.is_nan() or b.is_nan():
             return math.nan
         if b > 0:
             return _logarithm(a) - _logarithm(b) if a > 0 else -math.inf
@@ -346,34 +352,42 @@ def _score(lhs: Any, rhs: Any) -> tuple[float, float, float]:
     return one(_middle(lhs), _middle(rhs)), one(low_l, high_r), one(high_l, low_r)
 
 
-def _ends(x: Any) -> tuple[float, float]:
+def _ends(x: Any) -> tuple[arb, arb]:
     if not isinstance(x, arb):
         return _middle(x), _middle(x)
     if not x.is_finite():
-        return -math.inf, math.inf
-    return _middle(x.lower()), _middle(x.upper())
+        return arb("-inf"), arb("inf")
+    return x.lower().mid(), x.upper().mid()
 
 
-def _middle(x: Any) -> float:
-    """The number, or the middle of its ball, as a float; infinite beyond its range."""
-    if isinstance(x, fmpq):
-        x = arb(x)
-    return float(x.mid()) if x.is_finite() else math.nan
+def _middle(x: Any) -> arb:
+    """The number, rounded, or the middle of its ball, without radius: of any size; nan for what is not finite."""
+    x = arb(x) if isinstance(x, fmpq) else x
+    return x.mid() if x.is_finite() else arb("nan")
 
 
-def _logarithm(x: float) -> float:
-    return math.log(x) if x > 0 else -math.inf
+def _logarithm(x: arb) -> float:
+    """Of a number without radius that is not negative; -inf for 0, and for what is not known."""
+    with ctx.workprec(96):
+        return float(x.log()) if x > 0 else -math.inf
 
 
 def _log(x: Any) -> float | None:
     value = _middle(x)
-    return None if math.isnan(value) else _logarithm(value)
+    return None if value.is_nan() else _logarithm(value)
 
 
 def _shown(x: Any) -> str:
     if isinstance(x, arb) and x.is_finite() and x.rad() > abs(x.mid()) * arb(10) ** -9:
-        return f"[{_middle(x.lower()):.9g}, {_middle(x.upper()):.9g}]"
-    return f"{_middle(x):.9g}"
+        return f"[{_digits(x.lower())}, {_digits(x.upper())}]"
+    return _digits(_middle(x))
+
+
+def _digits(x: arb, count: int = 9) -> str:
+    """A few digits, of a number of any size."""
+    number = float(x)
+    in_range = math.isnan(number) or x == 0 or 1e-300 < abs(number) < math.inf
+    return f"{number:.{count}g}" if in_range else str(x.mid().str(count, radius=False))
 
 
 __all__ = ["Measurement", "StaticCase", "StaticClaim", "Trials", "hull", "judge"]

@@ -13,7 +13,7 @@ from flint import arb, fmpq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofs_checks import api
+from proofs_checks import api, static
 from proofs_checks.record import record
 from proofs_checks.static import Measurement, Trials, hull, judge
 from proofs_checks.static_values import StaticValues
@@ -275,3 +275,39 @@ def test_values_that_are_not_exact_are_refused() -> None:
 def test_hull() -> None:
     ball = hull(Fraction(1, 3), arb(2))
     assert ball.contains(fmpq(1, 3)) and ball.contains(2) and ball.contains(1) and ball.rad() < 0.9
+
+
+@pytest.mark.parametrize("size", [arb(10) ** -700, arb(1), arb(10) ** 700])
+def test_numbers_beyond_floats_are_judged_alike(size: arb) -> None:
+    part = Part("same", equals(x, s), resolution=1e-6)
+    wide, narrow = arb(0, 0.5) * size, arb(0, 1e-9) * size
+    cases = (
+        (size, size + narrow, Status.HOLDS),
+        (size, size + wide, Status.UNDECIDED),
+        (size, 2 * size + narrow, Status.VIOLATED),
+    )
+    for lhs, rhs, status in cases:
+        outcome = static._equality(part, lhs, rhs)
+        assert outcome.status is status
+        assert ("smaller gap" in outcome.words) == (status is Status.UNDECIDED)
+    assert static._score(size, 2 * size)[0] == pytest.approx(-math.log(2))
+    assert static._log(size) == pytest.approx(float(size.log()))
+    assert arb(static._shown(size)).overlaps(size * (1 + arb(0, 1e-8)))
+
+
+def test_sides_that_are_not_finite_are_undecided() -> None:
+    part = Part("same", equals(x, s), resolution=1e-6)
+    for lhs in (arb("nan"), arb("inf")):
+        for rhs in (fmpq(0), fmpq(1), arb(1, 2), arb("inf")):
+            for sides in ((lhs, rhs), (rhs, lhs)):
+                outcome = static._equality(part, *sides)
+                assert outcome.status is Status.UNDECIDED and "finite" in outcome.words
+
+
+def test_a_verdict_that_needs_more_digits_gets_them() -> None:
+    """(2 + t) - 2 against t through a root: 256 bits leave nothing of t = 2^-400."""
+    tiny = quantity(Fraction(1, 2**400))
+    lost = equals(sqrt(2 + tiny) ** 2 - 2, tiny)
+    close = statement(Part("difference", lost, resolution=1e-6), kind=Kind.EQUALITY)
+    verdict = api.check(close, Square(Fraction(2)))
+    assert (verdict.status, verdict.rigor) == (Status.HOLDS, Rigor.PROVED), verdict.reason
