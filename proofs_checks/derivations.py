@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
-from theory.errors import DerivationError, LemmataError
+from proofs_checks.named import load
+from theory.errors import DerivationError
 from theory.statement import Statement
 
 if TYPE_CHECKING:
@@ -18,13 +18,7 @@ def load_derivation(path: str) -> Derivation:
     Raises:
         LemmataError: there is no such module or function.
     """
-    module, _, name = path.partition(":")
-    try:
-        build = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise LemmataError(
-            f"derivation {path!r} cannot be loaded: {error}; give 'module:function'"
-        ) from error
+    build = load(path, "derivation", "module:function")
     return build()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from proofs_checks.claims.trajectory import TrajectoryClaim
 from proofs_checks.linear_batch import LinearBatch
 from proofs_checks.linear_case import LinearCase
 from proofs_checks.linear_measure import Reached, follow
+from proofs_checks.named import load
 from proofs_checks.static import StaticCase, judge
 from proofs_checks.tracker import Tracker
 from proofs_checks.verdict import Verdict
@@ -111,7 +111,7 @@ def measure_batch(
     wanted = {name for s in statements for name in _variables(s)}
     for s in statements:
         if s.claim not in claims:
-            claims[s.claim] = _load(s.claim)(batch, wanted)
+            claims[s.claim] = load(s.claim, "claim")(batch, wanted)
     if isinstance(batch, LinearBatch):
         found = follow(
             statements, claims, batch, listeners=listeners, on_start=on_start, until=until
@@ -178,13 +178,3 @@ def _variables(statement: Statement) -> set[str]:
     if statement.horizon is not None:
         quantities.append(statement.horizon)
     return {name for r in (*relations, *quantities) for name in statement.expand(r).variables()}
-
-
-def _load(path: str) -> type[TrajectoryClaim]:
-    module, _, name = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise LemmataError(
-            f"claim {path!r} cannot be loaded: {error}; give 'module:class'"
-        ) from error

@@ -6,7 +6,6 @@ optimum enters as a ball around its certified interval, so that a verdict is as 
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 from flint import arb, ctx, fmpq
 
+from proofs_checks.named import load
 from proofs_checks.static_values import StaticValues, Value, hull
 from proofs_checks.verdict import Evidence, Rigor, Status, Verdict
 from theory.errors import LemmataError
@@ -110,7 +110,7 @@ def judge(statements: Sequence[Statement], case: StaticCase) -> list[Verdict]:
         axes: dict[str, str] = {}
         for k in members:
             axes |= _axes(statements[k])
-        measured = _load(path)(case).measure(frozenset(axes))
+        measured = load(path, "claim")(case).measure(frozenset(axes))
         for k in members:
             for bits in PRECISIONS:
                 values = StaticValues(measured.values, axes, bits)
@@ -130,16 +130,6 @@ def _other_setting(statement: Statement, case: StaticCase) -> str:
         if own not in allowed:
             return f"the statement speaks of the {word} {', '.join(allowed)}, the case of {own}; choose one of these"
     return ""
-
-
-def _load(path: str) -> Any:
-    module, _, name = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise LemmataError(
-            f"claim {path!r} cannot be loaded: {error}; give 'module:class'"
-        ) from error
 
 
 def _axes(statement: Statement) -> dict[str, str]:

@@ -5,7 +5,6 @@ A model is one entry of the table; everything is named, so that nothing is impor
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from proofs_checks.case import Case
 from proofs_checks.linear_case import FORMAT as LINEAR_FORMAT
 from proofs_checks.linear_case import LinearCase
 from proofs_checks.measure import AnyCase
+from proofs_checks.named import load
 from proofs_checks.static import StaticCase
 from theory.errors import LemmataError
 
@@ -36,7 +36,9 @@ class StaticModel:
 
     def default(self, *, count: int, seed: int) -> list[StaticCase]:
         """The default cases."""
-        found: list[StaticCase] = list(_load(self.cases)(count=count, seed=seed))
+        found: list[StaticCase] = list(
+            load(self.cases, "case set", "module:function")(count=count, seed=seed)
+        )
         return found
 
 
@@ -76,7 +78,7 @@ def read_case(data: Any) -> AnyCase:
         return LinearCase.from_json(data)
     for model in MODELS.values():
         if format == model.format:
-            found: StaticCase = _load(model.case).from_json(data)
+            found: StaticCase = load(model.case, "case").from_json(data)
             return found
     return Case.from_json(data)
 
@@ -87,8 +89,3 @@ def no_data(model: str) -> LemmataError:
         f"statements about the model {model!r} have cases of their own: leave --data out, or make a case and use "
         "lemmata.check"
     )
-
-
-def _load(path: str) -> Any:
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
