@@ -19,6 +19,7 @@ from proofs_checks.exact_data import (
     exact_text,
     exact_texts,
     exact_vector,
+    read_exact,
 )
 from theory.errors import LemmataError
 
@@ -333,9 +334,8 @@ def _labels(data: Mapping[str, Any]) -> tuple[str, int]:
 
 def _numbers(rows: Any) -> list[list[Fraction]]:
     """Numbers as certificates write them: "p/q" or hexadecimal floats."""
-    try:
-        return [
-            [Fraction(float.fromhex(t)) if "0x" in t else Fraction(t) for t in row] for row in rows
-        ]
-    except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
-        raise LemmataError(f"malformed case: {error}; write it with to_json") from None
+    if not isinstance(rows, Sequence) or any(
+        isinstance(row, str) or not isinstance(row, Sequence) for row in rows
+    ):
+        raise LemmataError("malformed case: numbers must be in lists; write it with to_json")
+    return [[read_exact(text, "malformed case") for text in row] for row in rows]

@@ -33,6 +33,11 @@ BITS = 256
 MOST_ROUNDS, MOST_NEW, MOST_IMAGES = 60, 12, 4096
 STARTS = 400
 LIMIT = 50_000  # patterns of one label that are priced; a certificate that speaks of more is too long to be audited
+FEW = 5_000  # of a subset whose margin bounds that of all points, where those have too many
+TOO_MANY = (
+    f"the points of one label have more than {LIMIT} patterns, too many to price them all; give fewer points or "
+    "coordinates (the margin of some of the points is at least as large)"
+)
 SLACKS = tuple(Fraction(1, 10**k) for k in (13, 12, 11, 10, 9))  # of the radius that is proved
 
 
@@ -92,7 +97,7 @@ def bounds_f1(
         if witness is not None and upper**2 <= min(_dot(x, x) for x in points):
             return Bounds(best[0], upper, q, "network", best[1], witness)
         reason = f"the weights that were found prove no more than {float(upper):.9g}; scale the points alike"
-    upper, q, witness = _unsolved(game, played, certify)
+    upper, q, witness = _unsolved(game, played, gap, certify)
     return Bounds(best[0], upper, q, "network", best[1], witness, reason)
 
 
@@ -139,9 +144,8 @@ def _play(game: Game, gap: float) -> _Played:
             weights = game.weights(q)
             try:
                 priced, u = _priced(game, weights)
-            except (LemmataError, NumericsError) as error:
-                reason = f"the patterns are too many to price them all: {error}"
-                return _Played(weights, neurons, last, reason=reason, too_many=True)
+            except (LemmataError, NumericsError):
+                return _Played(weights, neurons, last, reason=TOO_MANY, too_many=True)
             if priced > value * (1 + slack):
                 fresh = (peak(X, y, q, pattern_of(X, y, u, s)) for s in (1, -1))
                 new = [p for p in fresh if p is not None and p.pattern not in patterns]
@@ -223,26 +227,52 @@ def _certified(game: Game, q: Row, value: Fraction) -> tuple[Fraction, Any]:
     return radius, bound_witness(*game.weighted(q), radius, reflections=game.reflections)
 
 
-def _unsolved(game: Game, played: _Played, certify: bool) -> tuple[Fraction, Row, Any]:
-    """The upper bound that the weights give, where it can be proved; else ‖x_i‖ of the smallest point."""
+def _unsolved(game: Game, played: _Played, gap: float, certify: bool) -> tuple[Fraction, Row, Any]:
+    """The upper bound that the weights give, where it can be proved, or that of fewer points; at most ‖x_i‖ of each."""
     from proofs_checks.sign_tree import bound_witness
 
+    n = len(game.points)
     squares = [_dot(x, x) for x in game.points]
     least = squares.index(min(squares))
     try:
-        if not played.too_many:
-            upper = Fraction(_priced(game, played.q)[0])
-            witness = None
+        if played.too_many:
+            kept = _heaviest(game, played.q)
+            some, labels = (
+                tuple(game.points[i] for i in kept),
+                [game.labels[i] for i in kept],
+            )
+            found = bounds_f1(some, labels, reflections=(), gap=gap, certify=certify)
+            q = [Fraction(0)] * n
+            for i, a in zip(kept, found.q, strict=True):
+                q[i] = a
+            upper, weights, witness = found.upper, tuple(q), found.witness
+        else:
+            upper, weights, witness = Fraction(_priced(game, played.q)[0]), played.q, None
             if certify:
                 upper, witness = _certified(game, played.q, upper)
-            if upper**2 <= squares[least] and (witness is not None or not certify):
-                return upper, played.q, witness
+        if upper**2 <= squares[least] and (witness is not None or not certify):
+            return upper, weights, witness
     except (LemmataError, NumericsError):
         pass  # the smallest point bounds the margin all the same
-    alone = tuple(Fraction(int(i == least)) for i in range(len(squares)))
+    alone = tuple(Fraction(int(i == least)) for i in range(n))
     with ctx.workprec(BITS):
         upper = above(arb(_exact(squares[least])).sqrt())
     return upper, alone, bound_witness(*game.weighted(alone), upper) if certify else None
+
+
+def _heaviest(game: Game, q: Row) -> list[int]:
+    """As many points of each label as can be priced, those with the largest weights."""
+    from numerics.arrangements import count_bound
+
+    d = len(game.points[0])
+    many = 1
+    while count_bound(many + 1, d) <= min(FEW, LIMIT) and many < len(q):
+        many += 1
+    kept: list[int] = []
+    for label in (1, -1):
+        members = [i for i, a in enumerate(game.labels) if a == label]
+        kept += sorted(members, key=lambda i: -q[i])[:many]
+    return sorted(kept)
 
 
 # -- the network ----------------------------------------------------------------------------------------------------

@@ -74,6 +74,12 @@ BAD: list[tuple[Any, str]] = [
     (lambda: ParityCase.from_json({"format": "lemmata-parity-case/1", "d": 2}), "is missing"),
     (lambda: UpdateCase.from_json(updates(count=1)[0].to_json() | {"w": ["x"]}), "malformed"),
     (lambda: UpdateCase.from_json(updates(count=1)[0].to_json() | {"w": None}), "malformed"),
+    (
+        lambda: UpdateCase.from_json(updates(count=1)[0].to_json() | {"eta": "1e999999999"}),
+        "lowest",
+    ),
+    (lambda: UpdateCase.from_json(updates(count=1)[0].to_json() | {"g": ["2/4"]}), "lowest"),
+    (lambda: UpdateCase.from_json(updates(count=1)[0].to_json() | {"g": "12"}), "in lists"),
     (lambda: PerceptronCase.from_json(perceptrons(count=1)[0].to_json() | {"y": 3}), "sequence"),
 ]
 

@@ -270,6 +270,9 @@ def test_too_many_patterns_is_undecided_with_proved_bounds(
     result = margin(X, y)
     assert result.status == "undecided" and "too many" in result.reason
     assert result.rigor is Rigor.PROVED and 0 < result.lower < result.upper
+    # there is no such option, and some of the points bound the margin better than one
+    assert "limit" not in result.reason and "sample" not in result.reason
+    assert result.upper < 0.5 * np.linalg.norm(X, axis=1).min()
 
 
 @pytest.mark.parametrize("space", SPACES)
