@@ -10,8 +10,8 @@ that its maximum there is the length of the gradient's projection on the closed 
     max over u in the cell, ||u|| <= 1, of s nu^T D X u  =  min over lam >= 0 of ||s X^T D nu + Xs^T lam||,
     Xs = (2D - I) X,
 
-a small non-negative least-squares problem.  It is solved only where neither lam = 0 nor one single
-positive lam_j shows that the cell does not matter.
+a small non-negative least-squares problem.  It is solved only where neither lam = 0 nor a few steps of
+one lam_j each show that the cell does not matter.
 
 In a cell as narrow as rounding lam may be huge, and the length nothing but noise.  There lam_j is kept
 below |nu_j| ||x_j|| (for rows of length 1): this is the maximum of the linear function minus as much
@@ -33,6 +33,7 @@ from numerics.errors import NumericsError
 
 Array = NDArray[np.float64]
 _NEAR = 0.95  # cosine of neurons of one neighbourhood
+_STEPS, _FEW = 12, 50  # with one multiplier each, while more cells than these are left to be solved
 _LARGE = 1e3  # multipliers of a gradient of length 1, beyond which their rounding matters
 
 
@@ -109,7 +110,7 @@ class Pricing:
         With a limit the search may end once it has several times as many.
         """
         found = []
-        for gradient, pattern, sign, _ in self._candidates(nu, threshold):
+        for gradient, pattern, sign, _ in self._candidates(self._gradients(nu), threshold):
             atom = self._project(gradient, pattern, sign, nu)
             if atom.value > threshold and atom.direction.any():
                 found.append(atom)
@@ -120,7 +121,17 @@ class Pricing:
     def maximum(self, nu: Array, floor: float = 0.0) -> Price:
         """max(M(nu), floor) as the bound; a floor spares the cells that cannot exceed it."""
         best = Atom(np.zeros(self.X.shape[1]), 1, 0.0)
-        for gradient, pattern, sign, most in self._candidates(nu, floor):
+        gradients = self._gradients(nu)
+        lengths = np.linalg.norm(gradients, axis=1)
+        longest = np.argsort(-lengths)[:_FEW]
+        if lengths[longest[0]] > 0.0:  # what some directions reach discards most cells
+            units = gradients[longest] / np.maximum(lengths[longest], 1e-300)[:, None]
+            for sign in (1, -1):
+                values = sign * self.values(nu, sign * units)
+                k = int(np.argmax(values))
+                if values[k] > best.value:
+                    best = Atom(sign * units[k], sign, float(values[k]))
+        for gradient, pattern, sign, most in self._candidates(gradients, max(floor, best.value)):
             if most <= best.value:
                 break
             atom = self._project(gradient, pattern, sign, nu)
@@ -132,26 +143,45 @@ class Pricing:
         return gradients
 
     def _candidates(
-        self, nu: Array, threshold: float
+        self, gradients: Array, threshold: float
     ) -> list[tuple[Array, NDArray[np.bool_], int, float]]:
         """(s X^T D nu, pattern, s, bound on its cell), largest bound first; no other exceeds the threshold."""
-        gradients = self._gradients(nu)
         kept = np.flatnonzero(np.linalg.norm(gradients, axis=1) > threshold)
         if not len(kept):
             return []
         out = []
         for sign in (1, -1):
             g = sign * gradients[kept]
-            outward = (1.0 - 2.0 * self._active[kept]) * (g @ self._rows.T)
-            # one multiplier: the gradient without its part that points out of the most violated side
-            squares = (g**2).sum(axis=1) - np.maximum(outward.max(axis=1), 0.0) ** 2
-            bounds = np.sqrt(np.maximum(squares, 0.0))
+            left, bounds = self._shortened(g, 2.0 * self._active[kept] - 1.0, threshold)
             out += [
-                (g[k], self.patterns[kept[k]], sign, float(bounds[k]))
-                for k in np.flatnonzero(bounds > threshold)
+                (g[k], self.patterns[kept[k]], sign, bound)
+                for k, bound in zip(left.tolist(), bounds.tolist(), strict=True)
             ]
         out.sort(key=lambda item: -item[3])
         return out
+
+    def _shortened(
+        self, gradients: Array, sides: Array, threshold: float
+    ) -> tuple[NDArray[np.int_], Array]:
+        """Cells whose gradients remain longer than the threshold after steps of one multiplier each, and how long.
+
+        The multiplier that shortens most goes to its optimum: any lam >= 0 gives a bound.
+        """
+        left = np.arange(len(gradients))
+        rest, lam = gradients.copy(), np.zeros_like(sides)
+        for _ in range(_STEPS):
+            want = -sides * (rest @ self._rows.T)
+            step = np.maximum(want, -lam)
+            best = (step * (2.0 * want - step)).argmax(axis=1)
+            at = np.arange(len(rest)), best
+            rest += (step[at] * sides[at])[:, None] * self._rows[best]
+            lam[at] += step[at]
+            long = np.linalg.norm(rest, axis=1) > threshold
+            if not long.all():
+                left, rest, lam, sides = left[long], rest[long], lam[long], sides[long]
+            if len(left) <= _FEW or len(left) > 0.9 * len(long):
+                break
+        return left, np.linalg.norm(rest, axis=1)
 
     def _project(self, gradient: Array, pattern: NDArray[np.bool_], sign: int, nu: Array) -> Atom:
         """The maximiser of the linear function on one closed cell, or beside it if the cell is too narrow."""
