@@ -159,7 +159,7 @@ def _play(game: Game, gap: float) -> _Played:
         try:
             last = restricted_game(X, y, game.orbits, list(patterns), scale)
         except NumericsError as error:
-            return _Played(weights, neurons, last, reason=str(error))
+            return _Played(game.weights(q), neurons, last, reason=str(error))
         q, value = last.q, last.value
     reason = f"the search ended after {MOST_ROUNDS} rounds; ask for a larger gap"
     return _Played(game.weights(q), neurons, last, reason=reason)

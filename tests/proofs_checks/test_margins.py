@@ -231,6 +231,14 @@ def test_points_of_incomparable_sizes_have_bounds_all_the_same(space: str) -> No
     assert result.rigor is Rigor.PROVED and 0 <= result.lower <= 1e-300 <= result.upper
 
 
+def test_nearly_equal_points_with_both_labels_have_a_small_upper_bound() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((8, 3)), rng.choice([-1, 1], 8)
+    near = np.vstack([X, X[:3] + 1e-9 * rng.standard_normal((3, 3))])
+    result = margin(near, np.r_[y, -y[:3]])
+    assert result.rigor is Rigor.PROVED and 0 <= result.lower <= result.upper < 1e-9
+
+
 @pytest.mark.parametrize("space", SPACES)
 def test_twins_have_the_same_margin(space: str) -> None:
     plain = margin(DATA, LABELS, space=space)
