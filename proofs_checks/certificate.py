@@ -100,10 +100,14 @@ class Certificate:
             raise LemmataError(f"not a certificate: {path} is not UTF-8 text ({error})") from None
 
     def audit(self) -> AuditResult:
-        """What the audit kernel says about this certificate's JSON text."""
-        from proofs_checks.audit import audit_text
+        """What the audit kernel says about this certificate as a file: text beyond its limit is unreadable."""
+        from proofs_checks.audit import AuditResult, audit_text
+        from proofs_checks.audit.core import MAX_BYTES
 
-        return audit_text(self.to_json())
+        text = self.to_json()
+        if len(text.encode()) > MAX_BYTES:
+            return AuditResult(None, f"longer than {MAX_BYTES} bytes")
+        return audit_text(text)
 
 
 def certificate_of_box_proof(proof: BoxProof) -> Certificate:

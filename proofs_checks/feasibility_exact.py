@@ -31,6 +31,7 @@ Integers = list[int]
 PRIME = (1 << 61) - 1  # ranks modulo this prime are guesses; what is solved with them is verified
 ROUNDINGS = (24, 40, 53)  # bits kept of a float w
 FLAT, TURNS = 1e-4, 6  # a ratio of singular values that is small; each turn gains some 10^-12
+MAX_BITS = 20_000  # of an entry that is still turned
 MAX_WORK = 20_000_000  # words of numbers that the criss-cross method may touch
 
 
@@ -95,11 +96,15 @@ def _turned(rows: list[Integers]) -> tuple[list[Integers], fmpq_mat] | None:
         turned, units = integer_columns(_fractions(X * T))
         T = T * _diagonal([1 / u for u in units])
         peaks, floats = unit_columns(turned)
-        _, s, Vt = np.linalg.svd(floats, full_matrices=False)
+        # powers of two for the peaks: other denominators would multiply from turn to turn
+        nearly = [p / (1 << p.bit_length()) for p in peaks]
+        _, s, Vt = np.linalg.svd(floats * np.array(nearly), full_matrices=False)
         if len(s) < len(kept) or s[-1] > FLAT * s[0]:
             return None if done else (turned, T)
         done = False
-        T = T * _diagonal([Fraction(1, p) for p in peaks]) * _exact(Vt.T)
+        if max(x.bit_length() for row in turned for x in row) > MAX_BITS:
+            return None
+        T = T * _diagonal([Fraction(1, 1 << p.bit_length()) for p in peaks]) * _exact(Vt.T)
     return None
 
 

@@ -100,3 +100,10 @@ def test_names_that_the_kernel_would_not_read_are_refused():
     mu = sp.Symbol(r"\mu")
     with pytest.raises(LemmataError, match="renamed"):
         certificate_of_box_proof(prove_on_box(mu, "<=", 1, {mu: (0, 1)}))
+
+
+def test_a_certificate_that_is_too_long_for_a_file_is_not_accepted() -> None:
+    digits = "1" * 2000
+    claim = {"points": [[digits]] * 5000, "labels": [], "hidden": {}, "feasible": {}}
+    result = Certificate("linear feasibility", claim, {}, {}).audit()
+    assert result.accepted is None and "longer than" in result.reason

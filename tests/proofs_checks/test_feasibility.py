@@ -215,3 +215,12 @@ def test_integers_of_numpy_are_integers():
     other = collapse_feasibility(X, np.array([0, 0, 1, 1]), hidden=np.int64(5), seed=np.int64(3))
     assert other.feasible == plain.feasible and other.hidden == 5
     assert other.certificate.to_json() == plain.certificate.to_json()
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_columns_of_very_different_sizes_are_decided_at_once(seed: int) -> None:
+    """Their denominators must not multiply from turn to turn: this took minutes once."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((6, 6)) * 10.0 ** rng.uniform(-300, 300, (6, 6))
+    found = collapse_feasibility(X, [0, 0, 0, 1, 1, 1], certify=False)
+    assert found.status == "solved" and found.all is not None
