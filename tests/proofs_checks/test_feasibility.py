@@ -222,5 +222,5 @@ def test_columns_of_very_different_sizes_are_decided_at_once(seed: int) -> None:
     """Their denominators must not multiply from turn to turn: this took minutes once."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((6, 6)) * 10.0 ** rng.uniform(-300, 300, (6, 6))
-    found = collapse_feasibility(X, [0, 0, 0, 1, 1, 1], certify=False)
+    found = collapse_feasibility(X, [0, 0, 0, 1, 1, 1])
     assert found.status == "solved" and found.all is not None
