@@ -124,8 +124,10 @@ class Pricing:
         gradients = self._gradients(nu)
         lengths = np.linalg.norm(gradients, axis=1)
         longest = np.argsort(-lengths)[:_FEW]
-        if lengths[longest[0]] > 0.0:  # what some directions reach discards most cells
-            units = gradients[longest] / np.maximum(lengths[longest], 1e-300)[:, None]
+        # squares of what is far smaller may underflow
+        longest = longest[lengths[longest] > 1e-9 * lengths[longest[0]]]
+        if len(longest):  # what some directions reach discards most cells
+            units = gradients[longest] / lengths[longest, None]
             for sign in (1, -1):
                 values = sign * self.values(nu, sign * units)
                 k = int(np.argmax(values))

@@ -37,6 +37,18 @@ def test_maximum_bounds_every_direction_and_is_attained(seed, n, d, whole) -> No
         assert np.linalg.norm(found.best.direction) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("small", [1e-100, 1e-160, 1e-205, 1e-310])
+def test_gradients_whose_squares_underflow_are_no_prices(small) -> None:
+    """The dual vector of the logistic loss has entries of every size; some cells see only the smallest."""
+    X = np.array([[1.0, 1.0], [-2.0, 1.0], [0.5, 1.0]])
+    nu = np.array([0.5, small, -0.5])
+    found = Pricing(X, enumerate_patterns(X).patterns).maximum(nu)
+    u = np.random.default_rng(0).normal(size=(4000, 2))
+    u /= np.linalg.norm(u, axis=1)[:, None]
+    assert found.bound == pytest.approx(np.abs(price(X, u, nu)).max(), rel=1e-5)
+    assert np.linalg.norm(found.best.direction) == pytest.approx(1.0)
+
+
 def test_circle_in_closed_form() -> None:
     # on the circle the maximum lies at a cell's gradient or on a ray orthogonal to a point
     X, nu = data(3, 12, 2, whole=False)
