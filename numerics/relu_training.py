@@ -36,6 +36,7 @@ Array = NDArray[np.float64]
 _TIGHT = 1e-13  # relative excess of M(nu) over beta at which the search ends
 _CLOSE = 1e-2  # at a greater excess a few Newton steps a round are enough
 _ROUNDS, _STALL, _MOST = 150, 6, 48
+_LOST = 1e-3  # a gap on the way to a small beta from which the next step would gain nothing
 _CLOSED = 1e-9  # relative gap from which on nothing else is tried
 _STEP, _EASY = 0.1, 1e-2  # from one beta to the next, down from this part of beta_max
 _SMALL = 1e-6  # of a bound on beta_max
@@ -161,6 +162,8 @@ def train(
     task = _Task(problem, Pricing(problem.X, patterns), scale)
     if method == "auto" and start is None and task.small_beta():
         found = task.from_greater_betas(None)
+        if found.gap > _CLOSED:
+            found = _best(found, task.attempt(None, "active set"))
     else:
         found = task.attempt(start, "conic" if method == "conic" else "active set")
         if method == "auto" and found.gap > _CLOSED:
@@ -207,6 +210,8 @@ class _Task:
         while beta > problem.beta:
             there = replace(self, problem=replace(problem, beta=beta))
             near = there.attempt(near, "active set")
+            if near.gap > _LOST:
+                break
             beta *= _STEP
         if found is None:
             return self.attempt(near, "active set")
