@@ -40,12 +40,12 @@ def test_maximum_bounds_every_direction_and_is_attained(seed, n, d, whole) -> No
 @pytest.mark.parametrize("small", [1e-100, 1e-160, 1e-205, 1e-310])
 def test_gradients_whose_squares_underflow_are_no_prices(small) -> None:
     """The dual vector of the logistic loss has entries of every size; some cells see only the smallest."""
-    X = np.array([[1.0, 1.0], [-2.0, 1.0], [0.5, 1.0]])
+    X = np.array([[1.0, 1.0], [-2.0, 1.0], [-0.5, 1.0]])
     nu = np.array([0.5, small, -0.5])
-    found = Pricing(X, enumerate_patterns(X).patterns).maximum(nu)
-    u = np.random.default_rng(0).normal(size=(4000, 2))
-    u /= np.linalg.norm(u, axis=1)[:, None]
-    assert found.bound == pytest.approx(np.abs(price(X, u, nu)).max(), rel=1e-5)
+    pricing = Pricing(X, enumerate_patterns(X).patterns)
+    found, without = pricing.maximum(nu), pricing.maximum(nu * [1.0, 0.0, 1.0])
+    assert found.bound == pytest.approx(without.bound, rel=1e-14)
+    assert without.bound == pytest.approx(1.5 / np.sqrt(5))  # along (2, 1), orthogonal to the third row
     assert np.linalg.norm(found.best.direction) == pytest.approx(1.0)
 
 
