@@ -41,11 +41,11 @@ def test_maximum_bounds_every_direction_and_is_attained(seed, n, d, whole) -> No
 def test_gradients_whose_squares_underflow_are_no_prices(small) -> None:
     """The dual vector of the logistic loss has entries of every size; some cells see only the smallest."""
     X = np.array([[1.0, 1.0], [-2.0, 1.0], [-0.5, 1.0]])
-    nu = np.array([0.5, small, -0.5])
+    nu = np.array([0.5, small, 0.5])
     pricing = Pricing(X, enumerate_patterns(X).patterns)
     found, without = pricing.maximum(nu), pricing.maximum(nu * [1.0, 0.0, 1.0])
     assert found.bound == pytest.approx(without.bound, rel=1e-14)
-    assert without.bound == pytest.approx(1.5 / np.sqrt(5))  # along (2, 1), orthogonal to the third row
+    assert without.bound == pytest.approx(np.hypot(0.25, 1.0))  # both active
     assert np.linalg.norm(found.best.direction) == pytest.approx(1.0)
 
 
