@@ -44,7 +44,9 @@ def check_bound(
     if radius_squared < 0:
         raise Rejected("the square of the radius is negative")
     if len(points[0]) > MAX_COLUMNS:
-        raise Rejected(f"more than {MAX_COLUMNS} columns")
+        raise Rejected(
+            f"more than {MAX_COLUMNS} columns: leave some out, or rotate the points into fewer"
+        )
     reflections, inside, plus, minus = fields(
         witness, ("reflections", "inside", "plus", "minus"), "sign tree"
     )
