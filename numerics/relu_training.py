@@ -35,7 +35,7 @@ from numerics.relu_training_loss import TrainingLoss, training_loss
 Array = NDArray[np.float64]
 _TIGHT = 1e-13  # relative excess of M(nu) over beta at which the search ends
 _CLOSE = 1e-2  # at a greater excess a few Newton steps a round are enough
-_ROUNDS, _STALL, _MOST = 150, 6, 48
+_ROUNDS, _HASTY, _STALL, _MOST = 150, 30, 6, 48
 _LOST = 1e-3  # a gap on the way to a small beta from which the next step would gain nothing
 _CLOSED = 1e-9  # relative gap from which on nothing else is tried
 _STEP, _EASY = 0.1, 1e-2  # from one beta to the next, down from this part of beta_max
@@ -131,6 +131,7 @@ def train(
     loss: str = "squared",
     start: Trained | None = None,
     method: str = "auto",
+    enough: float = _CLOSED,
 ) -> Trained:
     """Minimise over all networks; the optimum is global if the cells are complete.
 
@@ -143,8 +144,9 @@ def train(
         patterns: bool (P, n).
         loss: "squared" or "logistic".
         start: the optimum of a similar problem on the same X (another beta), as a warm start.
-        method: "active set", "conic" (cvxpy), or "auto": the first, from greater betas where beta is small or it leaves
-            a gap, and the second if there still is one.
+        method: "active set", "conic" (cvxpy), or "auto": the first, then from greater betas, then the second, as long as
+            a gap is left.
+        enough: a relative gap at which "auto" tries nothing further.
 
     Raises:
         NumericsError: beta is not positive, the data cannot be scaled, or an unknown loss or method.
@@ -160,15 +162,16 @@ def train(
     if small == 0.0 or not np.isfinite(small):
         raise NumericsError(f"beta = {beta} is out of range for these data: rescale X, y and beta")
     task = _Task(problem, Pricing(problem.X, patterns), scale)
-    if method == "auto" and start is None and task.small_beta():
-        found = task.from_greater_betas(None)
-        if found.gap > _CLOSED:
-            found = _best(found, task.attempt(None, "active set"))
-    else:
-        found = task.attempt(start, "conic" if method == "conic" else "active set")
-        if method == "auto" and found.gap > _CLOSED:
-            found = task.from_greater_betas(found)
-    if method == "auto" and found.gap > _CLOSED:
+    if method == "conic":
+        return task.attempt(start, method)
+    # where beta is small, a search from nowhere ends soon or not at all
+    hasty = method == "auto" and start is None and task.small_beta()
+    found = task.attempt(start, "active set", _HASTY if hasty else _ROUNDS)
+    if method == "auto" and found.gap > enough:
+        found = task.from_greater_betas(found)
+    if hasty and found.gap > enough:
+        found = _best(found, task.attempt(None, "active set"))
+    if method == "auto" and found.gap > enough:
         found = _best(found, task.attempt(found, "conic"))
     return found
 
@@ -181,7 +184,7 @@ class _Task:
     pricing: Pricing
     scale: Scaling
 
-    def attempt(self, start: Trained | None, method: str) -> Trained:
+    def attempt(self, start: Trained | None, method: str, most: int = _ROUNDS) -> Trained:
         """One method from one start, whose dual vector counts too: it changes little from one beta to the next."""
         problem, scale = self.problem, self.scale
         neurons = Neurons.none(*problem.X.shape)
@@ -189,8 +192,10 @@ class _Task:
         if start is not None and len(start.p):
             neurons = Neurons.at(np.ldexp(start.p, scale.x - scale.y), start.signs, problem.rows)
             duals = [np.ldexp(start.nu, -scale.y)]
-        search = conic_rounds if method == "conic" else _active_rounds
-        neurons, rounds, trouble = search(problem, self.pricing, neurons)
+        if method == "conic":
+            neurons, rounds, trouble = conic_rounds(problem, self.pricing, neurons)
+        else:
+            neurons, rounds, trouble = _active_rounds(problem, self.pricing, neurons, most)
         duals.append(refine(neurons, problem))
         found = _result(problem, self.pricing, neurons, duals, rounds, method, trouble, scale)
         return replace(found, trouble="") if found.gap <= _CLOSED else found
@@ -201,7 +206,7 @@ class _Task:
         most = float(np.abs(nu) @ np.linalg.norm(self.problem.X, axis=1))  # at least beta_max
         return self.problem.beta < _SMALL * most
 
-    def from_greater_betas(self, found: Trained | None) -> Trained:
+    def from_greater_betas(self, found: Trained) -> Trained:
         """The optima for smaller and smaller beta, each from the one before; the best of the last and ``found``."""
         problem = self.problem
         nu = problem.loss.dual(np.zeros_like(problem.y), problem.y)
@@ -209,12 +214,10 @@ class _Task:
         near: Trained | None = None
         while beta > problem.beta:
             there = replace(self, problem=replace(problem, beta=beta))
-            near = there.attempt(near, "active set")
+            near = there.attempt(near, "active set", _HASTY)
             if near.gap > _LOST:
                 break
             beta *= _STEP
-        if found is None:
-            return self.attempt(near, "active set")
         return found if near is None else _best(found, self.attempt(near, "active set"))
 
 
@@ -229,11 +232,11 @@ def _best(one: Trained, other: Trained) -> Trained:
 
 
 def _active_rounds(
-    problem: Problem, pricing: Pricing, neurons: Neurons
+    problem: Problem, pricing: Pricing, neurons: Neurons, most: int
 ) -> tuple[Neurons, int, str]:
     best, stalled, excess = np.inf, 0, np.inf
     neurons = settle(neurons, problem)
-    for k in range(_ROUNDS):
+    for k in range(most):
         found = _violators(problem, pricing, refine(neurons, problem))
         if not found:
             return neurons, k + 1, ""

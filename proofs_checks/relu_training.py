@@ -209,7 +209,9 @@ def _solve(
     most = beta_max(X, y, cells, data.loss) if everywhere is None else everywhere
     if relative:
         beta = _relative(beta, most)
-    found = train(X, y, float(beta), cells, loss=data.loss)
+    # a tenth of the gap asked for leaves room for the proof
+    enough = max(1e-9, float(gap) / 10)
+    found = train(X, y, float(beta), cells, loss=data.loss, enough=enough)
     length: float | None = float(beta)
     if not arrangement.complete:
         grown = grow(data, float(beta), cells, found, limit)
