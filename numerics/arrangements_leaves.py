@@ -33,7 +33,7 @@ def shortest(base: Array, N: Array, theta: Bools) -> Shortest:
         base: (d,). N: (m, d).
         theta: (m,) the vertex to start from, best N u < 0 for a u near the maximiser.
     """
-    from scipy.optimize import nnls
+    from numerics.nonnegative import nonnegative_least_squares
 
     vertex = theta.copy()
     seen: set[bytes] = set()
@@ -46,7 +46,7 @@ def shortest(base: Array, N: Array, theta: Bools) -> Shortest:
         if not len(N):
             return Shortest(start, vertex.astype(float))
         try:
-            x, _ = nnls(inwards.T, -start)
+            x = nonnegative_least_squares(inwards.T, -start)
         except RuntimeError:  # too many iterations
             break
         beyond = x > 1.0

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
-from scipy.optimize import nnls
 
 from numerics.errors import NumericsError
+from numerics.nonnegative import nonnegative_least_squares
 
 Float = NDArray[np.float64]
 
@@ -99,7 +99,8 @@ def class_feasibility(own: Float, others: Float, *, interior: bool = False) -> C
         return ClassFeasibility(False if sure else None, 0.0, None, no_multipliers, why)
     q = reduced.q / length
     try:
-        found, _ = nnls(reduced.G, q, maxiter=10 * sum(reduced.G.shape) + 100)
+        most = 10 * sum(reduced.G.shape) + 100
+        found = nonnegative_least_squares(reduced.G, q, maxiter=most)
     except RuntimeError:  # the iteration limit
         return ClassFeasibility(
             None, 0.0, None, no_multipliers, "nonnegative least squares did not converge"

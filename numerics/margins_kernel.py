@@ -27,7 +27,7 @@ def smallest_mean(G: Float) -> Float:
     ‖F z‖² + σ² (1 - Σ z)² has the solution z = q up to a factor for every σ > 0; σ near the value itself keeps it well
     scaled.
     """
-    from scipy.optimize import nnls
+    from numerics.nonnegative import nonnegative_least_squares
 
     values, vectors = np.linalg.eigh((G + G.T) / 2)
     kept = values > values[-1] * 1e-16
@@ -38,7 +38,8 @@ def smallest_mean(G: Float) -> Float:
     best, q = np.inf, np.full(n, 1.0 / n)
     for _ in range(_ROUNDS):
         target = np.r_[np.zeros(len(F)), sigma]
-        z, _ = nnls(np.vstack([F, np.full((1, n), sigma)]), target, maxiter=50 * n)
+        stacked = np.vstack([F, np.full((1, n), sigma)])
+        z = nonnegative_least_squares(stacked, target, maxiter=50 * n)
         if not z.sum() > 0:
             break
         trial = z / z.sum()

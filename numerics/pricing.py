@@ -187,7 +187,7 @@ class Pricing:
 
     def _project(self, gradient: Array, pattern: NDArray[np.bool_], sign: int, nu: Array) -> Atom:
         """The maximiser of the linear function on one closed cell, or beside it if the cell is too narrow."""
-        from scipy.optimize import nnls
+        from numerics.nonnegative import nonnegative_least_squares
 
         size = float(np.linalg.norm(gradient))
         nowhere = np.zeros(self.X.shape[1])
@@ -195,7 +195,7 @@ class Pricing:
             return Atom(nowhere, sign, 0.0)
         sides = np.where(pattern[:, None], self._rows, -self._rows)
         try:
-            multipliers = nnls(sides.T, -gradient / size)[0]
+            multipliers = nonnegative_least_squares(sides.T, -gradient / size)
             narrow = bool(multipliers.sum() > _LARGE)
         except RuntimeError:  # no convergence
             narrow = True

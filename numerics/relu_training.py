@@ -144,8 +144,8 @@ def train(
         patterns: bool (P, n).
         loss: "squared" or "logistic".
         start: the optimum of a similar problem on the same X (another beta), as a warm start.
-        method: "active set", "conic" (cvxpy), or "auto": the first, then from greater betas, then the second, as long as
-            a gap is left.
+        method: "active set", "conic" (cvxpy), or "auto": the first, then from greater betas, then the second, as
+            long as a gap is left.
         enough: a relative gap at which "auto" tries nothing further.
 
     Raises:

@@ -151,9 +151,9 @@ def _narrowest(features: Array, target: Array, most: Array) -> tuple[Array, bool
         options={"time_limit": _SECONDS},
     )
     if answer.x is None:
-        from scipy.optimize import nnls
+        from numerics.nonnegative import nonnegative_least_squares
 
-        weights = nnls(features, target)[0]
+        weights = nonnegative_least_squares(features, target)
         return weights, False
     on = answer.x[count:] > 0.5
     weights = np.zeros(count)

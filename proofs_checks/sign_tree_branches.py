@@ -68,9 +68,9 @@ class _Forced:
     """Which signed rows force the sign of another one."""
 
     def __init__(self, rows: Sequence[IntRow], names: Sequence[int]) -> None:
-        from scipy.optimize import nnls
+        from numerics.nonnegative import nonnegative_least_squares
 
-        self.rows, self.names, self.nnls = rows, names, nnls
+        self.rows, self.names, self.nnls = rows, names, nonnegative_least_squares
         dim = len(rows[0]) if rows else 1
         floats = Vectors.of(list(rows), dim).floats
         self.unit = floats / np.linalg.norm(floats, axis=1, keepdims=True)
@@ -80,7 +80,7 @@ class _Forced:
         chosen = [k for k, _ in splits]
         signed = np.array([s for _, s in splits], dtype=float)
         try:
-            found, _ = self.nnls((self.unit[chosen] * signed[:, None]).T, sign * self.unit[j])
+            found = self.nnls((self.unit[chosen] * signed[:, None]).T, sign * self.unit[j])
         except (RuntimeError, ValueError):  # no convergence, or no splits at all
             found = np.zeros(len(chosen))
         support = [splits[k] for k in np.flatnonzero(found > 0).tolist()]

@@ -265,3 +265,12 @@ def test_the_conic_program_takes_over_where_the_search_stalls(monkeypatch) -> No
     found = train(X, y, beta, patterns)
     assert found.method == "conic" and not found.trouble
     assert found.objective == pytest.approx(5.130883130, abs=6e-10) and found.gap <= 1e-12
+
+
+def test_a_slip_of_the_least_squares_solver_does_not_hide_the_optimum() -> None:
+    X = [[1, 1, 1, 1], [1, 0, 1, 1], [1, 0, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0, 1]]
+    X = np.array([*X, X[3]], dtype=float)
+    y = np.array([1.0, 1, -1, 1, 1, 1, 1])
+    patterns = cells(X)
+    found = train(X, y, 1e-2 * beta_max(X, y, patterns, "logistic"), patterns, loss="logistic")
+    assert found.gap <= 1e-12 and found.objective == pytest.approx(0.46223843352794, rel=1e-10)
