@@ -95,6 +95,8 @@ def draw_neurons(optimum: ReluOptimum, file: Path) -> None:
         ax.plot([], [], "--", color=ORANGE, label="kink, negative output")
         ax.plot([0], [0], "+", color=GREEN, ms=9)
         ax.set(xlim=(-span, span), ylim=(-span, span), xlabel="$x_1$", ylabel="$x_2$")
-        ax.set_title(f"{optimum.neurons} neurons, optimum {optimum.objective:.6g}", loc="left", fontsize=10)
+        ax.set_title(
+            f"{optimum.neurons} neurons, optimum {optimum.objective:.6g}", loc="left", fontsize=10
+        )
         ax.legend(fontsize=8, loc="upper left", framealpha=0.9)
         save(figure, file)
