@@ -18,8 +18,6 @@ here is a bound; whoever needs one re-evaluates the network and the weights that
 
 from __future__ import annotations
 
-import contextlib
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numerics.arrangements_leaves import shortest
+from numerics.conic import attempt
 from numerics.errors import NumericsError
 
 Float = NDArray[np.float64]
@@ -165,12 +164,9 @@ def restricted_game(
     problem = cp.Problem(cp.Minimize(t), constraints + list(cones.values()))
     for tolerance in _TOLERANCES:
         tight = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), tolerance)
-        # whatever the solver says of its answer, here or in a warning, the answer is re-evaluated
-        with warnings.catch_warnings(), contextlib.suppress(cp.error.SolverError):
-            warnings.simplefilter("ignore", UserWarning)
-            problem.solve(solver=cp.CLARABEL, **tight)
-            if weights.value is not None and np.isfinite(weights.value).all():
-                break
+        attempt(problem, "CLARABEL", **tight)  # whatever the status: the answer is re-evaluated
+        if weights.value is not None and np.isfinite(weights.value).all():
+            break
     else:
         raise NumericsError(
             f"the cone solver finds no weights for {len(patterns)} patterns; scale the points alike"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.conic import attempt
 from numerics.errors import NumericsError
 from numerics.pricing import Pricing
 from numerics.relu_training_active import Neurons, Problem, refine, settle
@@ -70,18 +71,8 @@ class ConicProgram:
         )
 
     def _attempt(self, name: str, options: dict[str, Any]) -> bool:
-        import warnings
-
-        import cvxpy as cp
-
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore"
-                )  # "solution may be inaccurate": it is evaluated anyway
-                self.problem.solve(solver=name, **options)
-        except (cp.error.SolverError, ArithmeticError, ValueError):
-            return False
+        self._p.value = self._q.value = None  # what an earlier beta left is no answer
+        attempt(self.problem, name, **options)  # whatever the status: the point is evaluated anyway
         values = (self._p.value, self._q.value)
         return all(v is not None and np.isfinite(v).all() for v in values)
 
