@@ -1,0 +1,1 @@
+"""pytest's side of `lemmata.assert_holds`: a summary of what was checked, and ``--lemmata-report DIR``."""

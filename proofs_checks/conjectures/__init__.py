@@ -1,0 +1,1 @@
+"""Conjectures: traced once, evaluated on batches, searched, shrunk, and certified where they fail."""

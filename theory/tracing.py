@@ -1,0 +1,450 @@
+"""Tracing: arrays that record what is done with them, so that a function of a case becomes a program.
+
+Inside ``with Recorder() as recorder:`` the arrays of a case are `Array` objects; arithmetic, indexing, methods, the
+functions of `theory.array_functions` and numpy's functions of the same names build instructions. A traced array has no
+value: it cannot be printed as a number, branched on, or converted. Comparisons give a `Comparison`, which has no truth
+value either.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from theory.errors import LemmataError
+from theory.program import (
+    ArrayRelation,
+    Instruction,
+    Program,
+    ProgramError,
+    Shape,
+    broadcast,
+    infer,
+)
+
+Number: TypeAlias = int | float | Fraction
+Operand: TypeAlias = "Array | Number | Sequence[Any]"
+
+_ROOMS = tuple(
+    str(Path(__file__).parents[1] / room)
+    for room in ("theory", "proofs_checks", "numerics", "lemmata")
+)
+_active: ContextVar[Recorder | None] = ContextVar("lemmata_recorder", default=None)
+
+
+class TraceError(LemmataError):
+    """Something was asked of a traced array that a program cannot express."""
+
+
+@dataclass(frozen=True)
+class FreeConstant:
+    """A constant whose best value is asked for; see `Recorder.constant`."""
+
+    name: str
+    low: Fraction | None
+    high: Fraction | None
+
+
+class Recorder:
+    """Builds a program; a context within which arrays of the case may be combined."""
+
+    def __init__(self) -> None:
+        self._instructions: list[Instruction] = []
+        self._known: dict[Any, int] = {}
+        self._hypotheses: list[ArrayRelation] = []
+        self._token: Any = None
+        self.constants: dict[str, FreeConstant] = {}
+
+    def __enter__(self) -> Recorder:
+        self._token = _active.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _active.reset(self._token)
+
+    def add(
+        self, op: str, args: Sequence[Array] = (), attributes: Mapping[str, Any] | None = None
+    ) -> Array:
+        """The result of one more instruction; an equal one is not repeated.
+
+        Raises:
+            ProgramError: operands that do not fit.
+        """
+        attributes = attributes or {}
+        if any(a.recorder is not self for a in args):
+            raise TraceError(
+                "an array of another case, kept from an earlier call: use the argument of the function alone"
+            )
+        numbers = tuple(a.number for a in args)
+        key = (op, numbers, _frozen(attributes))
+        if key not in self._known:
+            shape = infer(op, [a.shape for a in args], attributes)
+            self._known[key] = len(self._instructions)
+            self._instructions.append(Instruction(op, numbers, attributes, shape, user_line()))
+        number = self._known[key]
+        return Array(self, number, self._instructions[number].shape)
+
+    def input(self, name: str, shape: Shape) -> Array:
+        """An array of the case."""
+        return self.add("input", (), {"name": name, "shape": list(shape)})
+
+    def constant(self, name: str, low: Number | None, high: Number | None) -> Array:
+        """A free constant: the input ``constant:NAME``."""
+        ends = [None if x is None else Fraction(x) for x in (low, high)]
+        own = FreeConstant(name, *ends)
+        if self.constants.setdefault(name, own) != own:
+            raise TraceError(f"the constant {name!r} is declared twice with different ranges")
+        return self.input(f"constant:{name}", ())
+
+    def assume(self, comparison: Comparison, name: str = "") -> None:
+        """A hypothesis."""
+        self._hypotheses.append(comparison.relation(self, name))
+
+    def program(self, conclusions: Sequence[tuple[str, Comparison]]) -> Program:
+        """The program whose conclusions are the named comparisons."""
+        relations = tuple(c.relation(self, name) for name, c in conclusions)
+        return Program(tuple(self._instructions), tuple(self._hypotheses), relations)
+
+
+def active() -> Recorder:
+    """The recorder of the function that is being traced.
+
+    Raises:
+        TraceError: none is.
+    """
+    found = _active.get()
+    if found is None:
+        raise TraceError("this belongs inside a function decorated with lemmata.conjecture")
+    return found
+
+
+def is_tracing() -> bool:
+    """Whether a function is being traced."""
+    return _active.get() is not None
+
+
+def user_line() -> int:
+    """The line outside of this package from which we were called, 0 if there is none."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_ROOMS) and "/numpy/" not in name:
+            return frame.f_lineno
+        frame = frame.f_back  # type: ignore[assignment]
+    return 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``lhs op rhs`` between arrays, entry by entry.
+
+    Attributes:
+        resolution: of an equality: the largest error, relative to its scale, with which it counts as checked.
+    """
+
+    lhs: Array
+    op: str
+    rhs: Array
+    resolution: float = 0.0
+    line: int = 0
+
+    def __post_init__(self) -> None:
+        broadcast(self.lhs.shape, self.rhs.shape)
+
+    def relation(self, recorder: Recorder, name: str) -> ArrayRelation:
+        """The relation between the numbers of instructions."""
+        if self.lhs.recorder is not recorder or self.rhs.recorder is not recorder:
+            raise TraceError("a comparison of another case: compare what depends on the argument")
+        return ArrayRelation(
+            self.lhs.number, self.op, self.rhs.number, name, self.resolution, self.line
+        )
+
+    def __bool__(self) -> bool:
+        raise TraceError(
+            "a comparison of traced arrays has no truth value: return it, or give it to lemmata.assume; "
+            "for max and min use lemmata.ops.maximum and minimum, and give chained comparisons one by one"
+        )
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple((k, _frozen(v)) for k, v in sorted(value.items()))
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(v) for v in value)
+    return value
+
+
+# -- arrays ---------------------------------------------------------------------------------------------------------
+class Array:
+    """A traced array of known shape.
+
+    Attributes:
+        recorder: what it belongs to. number: of its instruction. shape: of its value.
+    """
+
+    __slots__ = ("number", "recorder", "shape")
+    __array_priority__ = 1000.0
+
+    def __init__(self, recorder: Recorder, number: int, shape: Shape) -> None:
+        self.recorder, self.number, self.shape = recorder, number, shape
+
+    # numpy's own functions of the same name; see theory.array_functions
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        from theory.array_functions import numpy_ufunc
+
+        return numpy_ufunc(ufunc.__name__, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from theory.array_functions import numpy_function
+
+        return numpy_function(function, args, kwargs)
+
+    # arithmetic
+    def _with(self, op: str, other: Any, swap: bool = False) -> Array:
+        b = self.recorder_array(other)
+        return self.recorder.add(op, (b, self) if swap else (self, b))
+
+    def recorder_array(self, other: Any) -> Array:
+        """Another operand as an array of the same recorder."""
+        return array(other, self.recorder)
+
+    def __add__(self, other: Operand) -> Array:
+        return self._with("add", other)
+
+    def __radd__(self, other: Operand) -> Array:
+        return self._with("add", other, swap=True)
+
+    def __sub__(self, other: Operand) -> Array:
+        return self._with("sub", other)
+
+    def __rsub__(self, other: Operand) -> Array:
+        return self._with("sub", other, swap=True)
+
+    def __mul__(self, other: Operand) -> Array:
+        return self._with("mul", other)
+
+    def __rmul__(self, other: Operand) -> Array:
+        return self._with("mul", other, swap=True)
+
+    def __truediv__(self, other: Operand) -> Array:
+        return self._with("div", other)
+
+    def __rtruediv__(self, other: Operand) -> Array:
+        return self._with("div", other, swap=True)
+
+    def __matmul__(self, other: Operand) -> Array:
+        return _matmul(self, self.recorder_array(other))
+
+    def __rmatmul__(self, other: Operand) -> Array:
+        return _matmul(self.recorder_array(other), self)
+
+    def __neg__(self) -> Array:
+        return self.recorder.add("neg", (self,))
+
+    def __pos__(self) -> Array:
+        return self
+
+    def __abs__(self) -> Array:
+        return self.recorder.add("abs", (self,))
+
+    def __pow__(self, exponent: Number) -> Array:
+        if isinstance(exponent, Array | bool):
+            raise TraceError("an exponent is a number: write exp(b * log(a)) for a variable one")
+        return self.recorder.add("power", (self,), {"exponent": str(Fraction(exponent))})
+
+    def __rpow__(self, base: Number) -> Array:
+        return self.recorder.add(
+            "exp", (self * self.recorder.add("log", (self.recorder_array(base),)),)
+        )
+
+    # comparisons
+    def __le__(self, other: Operand) -> Comparison:
+        return Comparison(self, "<=", self.recorder_array(other), line=user_line())
+
+    def __ge__(self, other: Operand) -> Comparison:
+        return Comparison(self.recorder_array(other), "<=", self, line=user_line())
+
+    def __lt__(self, other: Operand) -> Comparison:
+        return Comparison(self, "<", self.recorder_array(other), line=user_line())
+
+    def __gt__(self, other: Operand) -> Comparison:
+        return Comparison(self.recorder_array(other), "<", self, line=user_line())
+
+    # what a value would be needed for
+    def __bool__(self) -> bool:
+        raise TraceError("a traced array has no truth value: a program cannot branch on it")
+
+    def _no_value(self, *_: object) -> Any:
+        raise TraceError(
+            "a traced array has no value and no error bound as a plain number: stay with the operations of "
+            "lemmata.ops, or numpy's of the same names"
+        )
+
+    __float__ = __int__ = __complex__ = __index__ = __array__ = tolist = item = _no_value
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __round__ = _no_value
+
+    # shape
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
+
+    @property
+    def T(self) -> Array:
+        """The transposed matrix; vectors and numbers are themselves."""
+        return self.transpose()
+
+    def transpose(self) -> Array:
+        """The transposed matrix; vectors and numbers are themselves."""
+        if self.ndim < 2:
+            return self
+        return self.recorder.add("transpose", (self,))
+
+    def reshape(self, *shape: Any) -> Array:
+        """Row-major; one length may be -1."""
+        wanted = list(shape[0] if len(shape) == 1 and isinstance(shape[0], list | tuple) else shape)
+        if wanted.count(-1) == 1:
+            rest = math.prod(s for s in wanted if s != -1)
+            wanted[wanted.index(-1)] = self.size // rest if rest else 0
+        if tuple(wanted) == self.shape:
+            return self
+        return self.recorder.add("reshape", (self,), {"shape": [int(s) for s in wanted]})
+
+    def ravel(self) -> Array:
+        """As a vector."""
+        return self.reshape(self.size)
+
+    flatten = ravel
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TraceError("a number has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Array]:
+        return (self[k] for k in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Array:
+        from theory.array_functions import positions
+
+        shape, indices = positions(self.shape, key)
+        return self.recorder.add(
+            "gather", (self,), {"shape": list(shape), "indices": list(indices)}
+        )
+
+    # reductions
+    def sum(self, axis: int | None = None) -> Array:
+        """Over one axis, or all entries."""
+        return reduce("sum", self, axis)
+
+    def max(self, axis: int | None = None) -> Array:
+        """Over one axis, or all entries."""
+        return reduce("amax", self, axis)
+
+    def min(self, axis: int | None = None) -> Array:
+        """Over one axis, or all entries."""
+        return reduce("amin", self, axis)
+
+    def mean(self, axis: int | None = None) -> Array:
+        """Over one axis, or all entries."""
+        count = self.size if axis is None else self.shape[axis]
+        return self.sum(axis) / count
+
+    def dot(self, other: Operand) -> Array:
+        """As ``@``."""
+        return self @ other
+
+    def trace(self) -> Array:
+        """The sum of the diagonal."""
+        return self.diagonal().sum()
+
+    def diagonal(self) -> Array:
+        """The diagonal of a matrix, a vector."""
+        if self.ndim != 2:
+            raise TraceError(f"a diagonal belongs to a matrix, not to shape {self.shape}")
+        rows, columns = self.shape
+        indices = [k * columns + k for k in range(min(rows, columns))]
+        return self.recorder.add("gather", (self,), {"shape": [len(indices)], "indices": indices})
+
+    def __repr__(self) -> str:
+        return f"<traced array of shape {self.shape}>"
+
+
+def array(value: Any, recorder: Recorder | None = None) -> Array:
+    """A number, nested lists or a numpy array as a constant; a traced array as it is.
+
+    Floats are the binary64 numbers that they are.
+
+    Raises:
+        TraceError: not numbers, or not finite.
+    """
+    if isinstance(value, Array):
+        return value
+    recorder = recorder or active()
+    flat: list[str] = []
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple) and _any_array(value):
+        parts = [array(v, recorder) for v in value]
+        if len({p.shape for p in parts}) != 1:
+            raise TraceError("rows of different shapes")
+        shape = [len(parts), *parts[0].shape]
+        return recorder.add("concatenate", parts, {"shape": shape})
+    shape_ = _flatten(value, flat)
+    return recorder.add("constant", (), {"shape": list(shape_), "values": flat})
+
+
+def _any_array(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_any_array, value))
+    return isinstance(value, Array)
+
+
+def _flatten(value: Any, out: list[str]) -> Shape:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        shapes = {_flatten(v, out) for v in value}
+        if len(shapes) > 1:
+            raise TraceError("rows of different shapes")
+        return (len(value), *(shapes.pop() if shapes else ()))
+    if isinstance(value, bool):
+        value = int(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TraceError(f"the constant {value} is not finite")
+    if not isinstance(value, int | float | Fraction):
+        raise TraceError(f"{type(value).__name__} is no number that a program can hold")
+    out.append(str(Fraction(value)))
+    return ()
+
+
+def reduce(op: str, a: Array, axis: int | None) -> Array:
+    """``sum``, ``amax`` or ``amin`` over one axis, or over all entries."""
+    if axis is None:
+        flat = a.reshape(a.size) if a.ndim != 1 else a
+        return a.recorder.add(op, (flat,), {"axis": 0})
+    if not isinstance(axis, int) or not -a.ndim <= axis < a.ndim:
+        raise TraceError(f"axis {axis!r} of an array of shape {a.shape}")
+    return a.recorder.add(op, (a,), {"axis": axis % a.ndim})
+
+
+def _matmul(a: Array, b: Array) -> Array:
+    """As numpy: vectors are rows on the left and columns on the right."""
+    if not a.ndim or not b.ndim or a.ndim > 2 or b.ndim > 2:
+        raise ProgramError(f"@ takes vectors and matrices, not shapes {a.shape} and {b.shape}")
+    left = a if a.ndim == 2 else a.reshape(1, a.shape[0])
+    right = b if b.ndim == 2 else b.reshape(b.shape[0], 1)
+    out = a.recorder.add("matmul", (left, right))
+    shape = (out.shape[:1] if a.ndim == 2 else ()) + (out.shape[1:] if b.ndim == 2 else ())
+    return out.reshape(*shape) if shape != out.shape else out
