@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lemmata._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from lemmata import ops as ops
+    from lemmata import strategies as strategies
     from proofs_checks import cases as cases
     from proofs_checks import obstruction as obstruction
     from proofs_checks.api import check as check
@@ -27,6 +29,14 @@ if TYPE_CHECKING:
     from proofs_checks.collapse import phase_diagram as phase_diagram
     from proofs_checks.collapse_cases import FeatureCase as FeatureCase
     from proofs_checks.collapse_cases import GaussianCase as GaussianCase
+    from proofs_checks.conjectures.case import ConjectureCase as ConjectureCase
+    from proofs_checks.conjectures.conjecture import Conjecture as Conjecture
+    from proofs_checks.conjectures.conjecture import assume as assume
+    from proofs_checks.conjectures.conjecture import conjecture as conjecture
+    from proofs_checks.conjectures.conjecture import constant as constant
+    from proofs_checks.conjectures.samples import Sample as Sample
+    from proofs_checks.conjectures.targets import refute as refute
+    from proofs_checks.conjectures.testing import assert_holds as assert_holds
     from proofs_checks.data import Dataset as Dataset
     from proofs_checks.data import load_csv as load_csv
     from proofs_checks.data import shipped as shipped
@@ -52,6 +62,8 @@ if TYPE_CHECKING:
     from proofs_checks.verdict import Rigor as Rigor
     from proofs_checks.verdict import Status as Status
     from proofs_checks.verdict import Verdict as Verdict
+    from theory import quantity as quantity
+    from theory.array_functions import equal as equal
     from theory.conservation import builders as builders
     from theory.conservation.descent import descent_drift as descent_drift
     from theory.conservation.model import Law as Law
@@ -67,6 +79,8 @@ if TYPE_CHECKING:
 # Public name -> where it lives; a module alone stands for itself.
 _EXPORTS = {
     "Case": "proofs_checks.case:Case",
+    "Conjecture": "proofs_checks.conjectures.conjecture:Conjecture",
+    "ConjectureCase": "proofs_checks.conjectures.case:ConjectureCase",
     "Dataset": "proofs_checks.data:Dataset",
     "DerivationError": "theory.errors:DerivationError",
     "FeatureCase": "proofs_checks.collapse_cases:FeatureCase",
@@ -75,27 +89,33 @@ _EXPORTS = {
     "LemmataError": "theory.errors:LemmataError",
     "LinearCase": "proofs_checks.linear_case:LinearCase",
     "Model": "theory.conservation.model:Model",
-    "ReluCase": "proofs_checks.relu_cases:ReluCase",
     "ParityCase": "proofs_checks.margin_cases:ParityCase",
     "PerceptronCase": "proofs_checks.margin_cases:PerceptronCase",
-    "UpdateCase": "proofs_checks.margin_cases:UpdateCase",
+    "ReluCase": "proofs_checks.relu_cases:ReluCase",
     "Rigor": "proofs_checks.verdict:Rigor",
+    "Sample": "proofs_checks.conjectures.samples:Sample",
     "Statement": "theory.statement:Statement",
     "Status": "proofs_checks.verdict:Status",
+    "UpdateCase": "proofs_checks.margin_cases:UpdateCase",
     "Verdict": "proofs_checks.verdict:Verdict",
     "all_statements": "proofs_checks.registry:all_statements",
     "arrangement": "proofs_checks.arrangement:arrangement",
+    "assert_holds": "proofs_checks.conjectures.testing:assert_holds",
+    "assume": "proofs_checks.conjectures.conjecture:assume",
     "audit_file": "proofs_checks.audit:audit_file",
     "builders": "theory.conservation.builders",
     "cases": "proofs_checks.cases",
     "check": "proofs_checks.api:check",
     "check_laws": "proofs_checks.law_drift:check_laws",
     "collapse_feasibility": "proofs_checks.feasibility:collapse_feasibility",
+    "conjecture": "proofs_checks.conjectures.conjecture:conjecture",
+    "constant": "proofs_checks.conjectures.conjecture:constant",
     "constants": "proofs_checks.api:constants",
     "convex_relu": "proofs_checks.relu_training:convex_relu",
     "cover_wendel_probability": "proofs_checks.feasibility_law:cover_wendel_probability",
     "descent_check": "proofs_checks.law_drift:descent_check",
     "descent_drift": "theory.conservation.descent:descent_drift",
+    "equal": "theory.array_functions:equal",
     "from_sympy": "theory.conservation.symbolic:from_sympy",
     "horn_instance": "proofs_checks.features_examples:horn_instance",
     "law_from_sympy": "theory.conservation.symbolic:law_from_sympy",
@@ -106,14 +126,18 @@ _EXPORTS = {
     "model_of": "proofs_checks.laws:model_of",
     "neural_collapse_metrics": "proofs_checks.collapse:neural_collapse_metrics",
     "obstruction": "proofs_checks.obstruction",
+    "ops": "lemmata.ops",
     "phase_diagram": "proofs_checks.collapse:phase_diagram",
     "profile": "proofs_checks.api:profile",
+    "quantity": "theory.quantity",
     "reachable_set": "theory.conservation.reachable:reachable_set",
+    "refute": "proofs_checks.conjectures.targets:refute",
     "regularisation_path": "proofs_checks.relu_path:regularisation_path",
     "replay": "proofs_checks.api:replay",
     "sharpen": "proofs_checks.api:sharpen",
     "shipped": "proofs_checks.data:shipped",
     "statement": "proofs_checks.registry:statement",
+    "strategies": "lemmata.strategies",
     "ufm": "proofs_checks.features:ufm",
     "upfm": "proofs_checks.features:upfm",
     "verify": "proofs_checks.api:verify",

@@ -1,1 +1,163 @@
-"""pytest's side of `lemmata.assert_holds`: a summary of what was checked, and ``--lemmata-report DIR``."""
+"""pytest's side of `lemmata.assert_holds`: a summary of what was checked, and ``--lemmata-report DIR``.
+
+A test whose checks are all vacuous has checked nothing, and fails, unless each of them allows that. The report has
+``report.json`` (counts, vacuous rates and tightest ratios, by target), ``tightest/`` and ``failures/`` with cases that
+``lemmata replay`` reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from proofs_checks.conjectures.records import LISTENERS, Checked, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_KEY = "lemmata"
+MOST_FAILURES = 20  # cases saved for one test: Hypothesis meets many on its way to the smallest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--lemmata-report DIR``."""
+    parser.getgroup("lemmata").addoption(
+        "--lemmata-report",
+        metavar="DIR",
+        default=None,
+        help="Write what lemmata.assert_holds has checked, with replayable cases.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen to every check."""
+    target = config.getoption("--lemmata-report")
+    if target is not None and Path(target).exists() and not Path(target).is_dir():
+        raise pytest.UsageError(f"--lemmata-report {target}: a file; name a folder")
+    config.pluginmanager.register(Recorder(config), "lemmata-recorder")
+
+
+class Recorder:
+    """What was checked in this process, and (in the controller of pytest-xdist) in the others."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.tallies: dict[str, Tally] = {}
+        self.failures: dict[str, list[Mapping[str, Any]]] = {}
+        self._test = ""
+        self._own: list[Checked] = []
+        LISTENERS.append(self.listen)
+
+    def pytest_unconfigure(self) -> None:
+        """Stop listening."""
+        if self.listen in LISTENERS:
+            LISTENERS.remove(self.listen)
+
+    def listen(self, checked: Checked) -> None:
+        """Count one check; keep the case of a failure."""
+        self.tallies.setdefault(checked.target, Tally()).add(checked)
+        self._own.append(checked)
+        if checked.status == "violated" and self.config.getoption("--lemmata-report"):
+            own = self.failures.setdefault(self._test, [])
+            # the last ones, for those are the smallest
+            own.append(checked.casefile())
+            del own[:-MOST_FAILURES]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """A test that has checked nothing but vacuous cases fails."""
+        self._test, self._own = item.nodeid, []
+        result = yield
+        idle = {c.target for c in self._own} - {c.target for c in self._own if c.deciding}
+        idle -= {c.target for c in self._own if c.allow_vacuous or c.status == "undecided"}
+        if idle:
+            name = sorted(idle)[0]
+            reason = next(c.reason for c in self._own if c.target == name)
+            pytest.fail(
+                f"{name} was vacuous on every case of this test, so nothing was checked: {reason}; "
+                "draw cases that satisfy the hypotheses, or set allow_vacuous=True",
+                pytrace=False,
+            )
+        return result
+
+    # -- several processes --------------------------------------------------------------------------------------
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Hand over to the controller, or write the report."""
+        output = getattr(self.config, "workeroutput", None)
+        if output is not None:
+            tallies = {name: tally.to_json() for name, tally in self.tallies.items()}
+            output[_KEY] = json.dumps([tallies, self.failures])
+            return
+        target = self.config.getoption("--lemmata-report")
+        if target is not None:
+            self.write(Path(target))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """What a worker of pytest-xdist has counted."""
+        text = getattr(node, "workeroutput", {}).get(_KEY)
+        if text is None:
+            return
+        tallies, failures = json.loads(text)
+        for name, tally in tallies.items():
+            self.tallies.setdefault(name, Tally()).merge(tally)
+        for test, cases in failures.items():
+            self.failures.setdefault(test, []).extend(cases)
+
+    # -- output -------------------------------------------------------------------------------------------------
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """One line per target."""
+        if not self.tallies:
+            return
+        terminalreporter.section("lemmata")
+        for line in summary(self.tallies):
+            terminalreporter.write_line(line)
+
+    def write(self, folder: Path) -> None:
+        """Write the report, every file whole."""
+        from proofs_checks.files import write_json
+
+        report = {}
+        for name, tally in sorted(self.tallies.items()):
+            row: dict[str, Any] = {
+                "counts": tally.counts,
+                "vacuous_rate": tally.vacuous_rate,
+                "tightest": tally.tightest if tally.tightest != float("inf") else None,
+                "case": None,
+            }
+            if tally.casefile is not None:
+                path = folder / "tightest" / f"{_file_name(name)}.json"
+                write_json(path, dict(tally.casefile))
+                row["case"] = os.path.relpath(path, folder)
+            report[name] = row
+        failures = {}
+        for test, cases in sorted(self.failures.items()):
+            path = folder / "failures" / f"{_file_name(test)}.json"
+            write_json(path, dict(cases[-1]))
+            failures[test] = os.path.relpath(path, folder)
+        write_json(folder / "report.json", {"checked": report, "failures": failures})
+
+
+def summary(tallies: Mapping[str, Tally]) -> Sequence[str]:
+    """The lines of the summary: tightest ratio and vacuous rate of every target."""
+    width = max(len("checked"), *map(len, tallies))
+    lines = [f"{'checked':{width}}  holds  violated  vacuous  undecided  tightest  vacuous rate"]
+    for name, tally in sorted(tallies.items()):
+        counts = [tally.counts.get(s, 0) for s in ("holds", "violated", "vacuous", "undecided")]
+        tightest = "–" if tally.tightest is None else f"{tally.tightest:.4g}"
+        lines.append(
+            f"{name:{width}}  {counts[0]:5}  {counts[1]:8}  {counts[2]:7}  {counts[3]:9}  {tightest:>8}  "
+            f"{tally.vacuous_rate:12.1%}"
+        )
+    return lines
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")[:120] or "case"

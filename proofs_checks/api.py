@@ -27,7 +27,7 @@ from proofs_checks.measure import (
     settle,
 )
 from proofs_checks.profile import profile
-from proofs_checks.registry import origin
+from proofs_checks.registry import all_statements, origin
 from proofs_checks.registry import statement as find
 from proofs_checks.report import Report, StatementReport
 from proofs_checks.static_models import read_case
@@ -51,6 +51,7 @@ __all__ = [
 
 Progress = Callable[[int], None]
 CASEFILE = "lemmata-casefile/1"
+MOST_BYTES = 64 << 20  # of a case file
 
 
 def _version() -> str:
@@ -206,7 +207,7 @@ class ReplayReport:
         identical: every verdict came out the same, bit for bit. saved, now: the verdicts as plain data by statement.
     """
 
-    case: AnyCase
+    case: Any
     identical: bool
     saved: dict[str, Any]
     now: dict[str, Any]
@@ -232,22 +233,41 @@ def casefile(case: AnyCase, verdicts_by_id: dict[str, Verdict]) -> dict[str, Any
     }
 
 
-def replay(path: Path | str) -> ReplayReport:
+def replay(path: Path | str, *, target: str | None = None) -> ReplayReport:
     """Measure a saved case again and compare with the saved verdicts.
 
+    Args:
+        target: ``FILE.py::NAME``, the statement or conjecture of the case where it is not registered. A case file is
+            data: it cannot name a file that is executed.
+
     Raises:
-        LemmataError: the file is missing, is no case file, or names an unknown statement.
+        LemmataError: the file is missing, too large, no case file, or names an unknown statement.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+        if len(raw) > MOST_BYTES:
+            raise LemmataError(f"{path} is longer than {MOST_BYTES} bytes; no case file is")
+        data = json.loads(raw.decode("utf-8"))
     except OSError as error:
         raise LemmataError(
             f"{path} cannot be read: {error.strerror}; give a file that `lemmata verify -o` wrote"
         ) from error
-    except ValueError as error:
+    except LemmataError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise LemmataError(
             f"{path} is no JSON ({error}); give a file that `lemmata verify -o` wrote"
         ) from error
+    named = None
+    if target is not None:
+        from proofs_checks.conjectures.targets import find as find_target
+
+        named = find_target(target)
+    if isinstance(data, dict) and str(data.get("format")) == "lemmata-conjecture-casefile/1":
+        from proofs_checks.conjectures import replays
+
+        return replays.replay(data, named)
     if not isinstance(data, dict) or data.get("format") != CASEFILE:
         raise LemmataError(f"{path} is no case file; expected an object with format {CASEFILE!r}")
     saved = data.get("verdicts")
@@ -256,9 +276,7 @@ def replay(path: Path | str) -> ReplayReport:
             f"{path} has no verdicts to compare with; write it with `lemmata verify -o`"
         )
     case = read_case(data.get("case"))
-    origins = data.get("statements")
-    origins = origins if isinstance(origins, dict) else {}
-    statements = [find(str(origins.get(id, id))) for id in saved]
+    statements = [_saved(str(id), named) for id in saved]
     now = {
         s.id: row[0].to_json()
         for s, row in zip(statements, verdicts(statements, [case]), strict=True)
@@ -266,3 +284,14 @@ def replay(path: Path | str) -> ReplayReport:
     # through JSON, so that both sides have the same number formats
     now = json.loads(json.dumps(now))
     return ReplayReport(case, now == saved, saved, now)
+
+
+def _saved(id: str, named: Any) -> Statement:
+    """The statement of a saved verdict: the one that the user named, or a registered one."""
+    if isinstance(named, Statement) and named.id == id:
+        return named
+    if id in all_statements():
+        return find(id)
+    raise LemmataError(
+        f"the statement {id!r:.80} of the case is not registered; name the file that holds it: --target FILE.py::NAME"
+    )

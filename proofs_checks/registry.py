@@ -101,6 +101,11 @@ def from_file(spec: str) -> Statement:
         raise LemmataError(
             f"{path_text} has no statement {name!r}; it has: {', '.join(names) or 'none'}"
         )
+    return adopt(found, spec)
+
+
+def adopt(found: Statement, spec: str) -> Statement:
+    """The statement, remembered as the one that ``FILE.py::NAME`` stands for."""
     _origins[found.id] = spec
     return found
 

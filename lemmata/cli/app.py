@@ -9,6 +9,7 @@ import typer
 
 from lemmata._version import __version__
 from lemmata.cli import options as opt
+from lemmata.cli.refute import refute
 from lemmata.cli.solve import solve
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 
 
 app.add_typer(solve)
+app.command()(refute)
 
 
 def _print_version(wanted: bool) -> None:
@@ -181,7 +183,17 @@ def profile(
 
 @app.command()
 def replay(
-    casefile: Annotated[Path, typer.Argument(metavar="CASEFILE", help="Written by verify -o.")],
+    casefile: Annotated[
+        Path, typer.Argument(metavar="CASEFILE", help="Written by verify, refute or pytest.")
+    ],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="FILE.py::NAME",
+            help="Its statement or conjecture, if that is not registered; the file is executed.",
+        ),
+    ] = None,
     json: opt.Json = False,
 ) -> None:
     """Re-run a saved case; exit 0 if every verdict is identical, 1 if one differs."""
@@ -190,7 +202,7 @@ def replay(
     with terminal.progress("Replaying"):
         from proofs_checks import api
 
-        report = api.replay(casefile)
+        report = api.replay(casefile, target=target)
     if json:
         terminal.print_json(report.to_json())
     else:

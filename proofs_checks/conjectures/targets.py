@@ -1,0 +1,114 @@
+"""What the user names: a registered statement, or a statement or conjecture in a file."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from proofs_checks import registry
+from proofs_checks.conjectures.conjecture import Conjecture
+from proofs_checks.conjectures.report import Progress, RefuteReport
+from theory.errors import LemmataError
+from theory.statement import Statement
+from theory.user_file import load
+
+Target: TypeAlias = Statement | Conjecture
+USAGE = "FILE.py::NAME"
+
+
+def find(spec: str) -> Target:
+    """The statement with this id, or the statement or conjecture of ``FILE.py::NAME``; the file is executed.
+
+    ``FILE.py`` alone stands for the only conjecture, or else the only statement, in it.
+
+    Raises:
+        LemmataError: unknown, ambiguous, or the file does not run.
+    """
+    path, separator, name = spec.rpartition("::")
+    if not separator:
+        if not spec.endswith(".py"):
+            return _registered(spec)
+        path = spec
+    module = load(path, USAGE)
+    known = {
+        k: v
+        for k, v in vars(module).items()
+        # what a file imports from elsewhere is not its own
+        if isinstance(v, Statement) or (isinstance(v, Conjecture) and v.file == module.__file__)
+    }
+    if separator:
+        found = getattr(module, name, None)
+        if not isinstance(found, Statement | Conjecture):
+            raise LemmataError(
+                f"{path} has no conjecture or statement {name!r}; it has: {', '.join(known) or 'none'}"
+            )
+    else:
+        name = _only(path, known)
+        found = known[name]
+    if isinstance(found, Conjecture):
+        return found
+    return registry.adopt(found, f"{path}::{name}")
+
+
+def _registered(spec: str) -> Statement:
+    found = registry.resolve([spec])
+    if len(found) > 1:
+        names = ", ".join(s.id for s in found)
+        raise LemmataError(f"{spec!r} stands for {len(found)} statements: name one of {names}")
+    return found[0]
+
+
+def _only(path: str, known: dict[str, Target]) -> str:
+    """The name of the only conjecture, or of the only statement where there is no conjecture."""
+    conjectures = [k for k, v in known.items() if isinstance(v, Conjecture)]
+    names = conjectures or list(known)
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise LemmataError(f"{path} has no conjecture; decorate a function with lemmata.conjecture")
+    raise LemmataError(
+        f"{path} has {len(names)} conjectures: name one of "
+        + ", ".join(f"{path}::{name}" for name in names)
+    )
+
+
+def refute(
+    target: Target | str,
+    *,
+    seconds: float | None = None,
+    cases: int | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> RefuteReport:
+    """Search for a counterexample to a conjecture or a statement.
+
+    Args:
+        target: a `Conjecture`, a `Statement`, its id, or ``FILE.py::NAME``.
+        seconds: how long to search, 60 by default unless ``cases`` is given; a budget, not a promise.
+        cases: how many cases to judge. With the same seed and number of cases the answer is the same.
+        jobs: processes.
+        progress: called with the share of the budget that is spent, from 0 to 1.
+
+    Raises:
+        LemmataError: bad arguments, or a conjecture that cannot be evaluated, with the line.
+    """
+    from proofs_checks.conjectures.attack import attack
+    from proofs_checks.conjectures.search import search
+
+    if seconds is not None and not 0 < seconds < float("inf"):
+        raise LemmataError(f"seconds = {seconds!r}: give a positive number")
+    if cases is not None and cases < 1:
+        raise LemmataError(f"cases = {cases!r}: at least one case is needed")
+    if seed < 0:
+        raise LemmataError(f"seed = {seed!r}: a seed is a nonnegative integer")
+    if jobs < 1:
+        raise LemmataError(f"jobs = {jobs!r}: at least one process is needed")
+    found = find(target) if isinstance(target, str) else target
+    if isinstance(found, Conjecture):
+        return search(found, seconds=seconds, cases=cases, seed=seed, jobs=jobs, progress=progress)
+    if isinstance(found, Statement):
+        return attack(found, seconds=seconds, cases=cases, seed=seed, jobs=jobs, progress=progress)
+    raise LemmataError(f"{found!r:.60} is neither a conjecture nor a statement")
+
+
+__all__ = ["Target", "find", "refute"]
