@@ -104,6 +104,8 @@ class ConjectureCase:
             )
         try:
             structure = _from_data(data["structure"], 0)
+            if _to_data(structure) != data["structure"]:
+                raise LemmataError("the structure of the case is not written as to_json writes it")
             found = dict(leaves(structure))
             if len(found) > MAX_LEAVES or sum(leaf.size for leaf in found.values()) > MAX_ENTRIES:
                 raise LemmataError(f"a case of more than {MAX_ENTRIES} entries")
