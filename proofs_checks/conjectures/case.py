@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -138,7 +139,8 @@ def _float(x: Fraction) -> float:
 
 
 def _rational(text: Any) -> Fraction:
-    if not isinstance(text, str) or len(text) > MAX_DIGITS or "e" in text.lower():
+    short = isinstance(text, str) and len(text) <= MAX_DIGITS
+    if not short or not re.fullmatch(r"-?[0-9]+(/[0-9]*[1-9][0-9]*)?", text):
         raise LemmataError(f"{text!r:.60} is no rational; write 'p/q'")
     return Fraction(text)
 
