@@ -25,6 +25,14 @@ from theory.errors import LemmataError
 # on behalf of a file
 KINDS: dict[str, str] = {
     "record": "proofs_checks.conjectures.samples:_record",
+    "symmetric": "proofs_checks.strategies.array_builders:symmetric",
+    "gram": "proofs_checks.strategies.array_builders:gram",
+    "gram_of_unit_vectors": "proofs_checks.strategies.array_builders:gram_of_unit_vectors",
+    "unit_vectors": "proofs_checks.strategies.array_builders:unit_vectors",
+    "orthogonal": "proofs_checks.strategies.array_builders:orthogonal",
+    "with_singular_values": "proofs_checks.strategies.array_builders:with_singular_values",
+    "with_eigenvalues": "proofs_checks.strategies.array_builders:with_eigenvalues",
+    "kernel_matrix": "proofs_checks.strategies.array_builders:kernel_matrix",
 }
 STATIC = (int, str, bool, type(None))
 MAX_DEPTH, MAX_LEAVES, MAX_ENTRIES = 16, 4096, 1_000_000
