@@ -1,0 +1,164 @@
+"""``lemmata refute``: the JSON contract, exit codes, files, bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+CONJECTURES = '''
+import lemmata as lm
+import numpy as np
+from lemmata import strategies as st
+
+
+@lm.conjecture(case=st.matrices((1, 4), (1, 4)))
+def frobenius(A):
+    """The spectral norm is at most the Frobenius norm."""
+    return np.linalg.norm(A, 2) <= np.linalg.norm(A)
+
+
+@lm.conjecture(case=st.matrices((1, 4), (1, 4)))
+def lost_factor(A):
+    """The factor √rank is lost."""
+    return np.linalg.norm(A) <= np.linalg.norm(A, 2)
+
+
+@lm.conjecture(case=st.matrices((1, 3), (1, 3)))
+def vacuous(A):
+    lm.assume(np.linalg.norm(A) <= -1)
+    return np.linalg.norm(A) <= 1
+
+
+@lm.conjecture(case=st.matrices((1, 3), (1, 3)))
+def undefined(A):
+    return np.log(A[0, 0]) <= 10
+
+
+@lm.conjecture(case=st.matrices(2, 2))
+def best(A):
+    return np.linalg.norm(A) <= lm.constant("c") * np.linalg.norm(A, 2)
+'''
+KEYS = {
+    "conjecture",
+    "status",
+    "cases",
+    "deciding",
+    "vacuous_rate",
+    "tightest",
+    "counterexample",
+    "seconds",
+}
+FOUND = {"case", "lhs", "rhs", "error", "rigor", "certificate", "shapes"}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's file."""
+    path = tmp_path_factory.mktemp("user") / "conjectures.py"
+    path.write_text(CONJECTURES)
+    return path
+
+
+def test_a_wrong_conjecture_is_refuted_with_a_certificate(run, file: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "out"
+    target = f"{file}::lost_factor"
+    code, text, _ = run("refute", target, "--cases", "20000", "--json", "-o", out)
+    report = json.loads(text)
+    assert code == 1 and set(report) >= KEYS and report["status"] == "refuted"
+    assert report["conjecture"] == "lost_factor" and 0 < report["deciding"] <= report["cases"]
+    found = report["counterexample"]
+    assert set(found) >= FOUND and found["rigor"] == "proved" and found["lhs"] > found["rhs"]
+    # rank 1 is the only equality, so 2 x 2 is the smallest shape
+    assert found["shapes"] == {"case": [2, 2]}
+    assert found["certificate"] == str(out / "certificate.json")
+    assert run("audit", found["certificate"]).code == 0
+    assert json.loads((out / "report.json").read_text()) == report
+    assert run("replay", out / "counterexample.json", "--target", target).code == 0
+    code, text, _ = run("replay", out / "counterexample.json")
+    assert code == 2
+    text = run("refute", target, "--cases", "20000").out
+    assert "refuted" in text and "proved" in text
+
+
+def test_a_true_conjecture_survives_the_same_way_every_time(run, file: Path) -> None:  # type: ignore[no-untyped-def]
+    answers = []
+    for jobs in ("1", "2"):
+        arguments = (
+            "refute",
+            f"{file}::frobenius",
+            "--cases",
+            "3000",
+            "--seed",
+            "5",
+            "--jobs",
+            jobs,
+        )
+        code, text, _ = run(*arguments, "--json")
+        report = json.loads(text)
+        assert code == 0 and report["status"] == "survived" and report["counterexample"] is None
+        assert report["deciding"] > 0 and report["tightest"]["ratio"] <= 1 + 1e-12
+        report.pop("seconds")
+        answers.append(report)
+    assert answers[0] == answers[1]
+
+
+def test_vacuous_is_not_survived(run, file: Path) -> None:  # type: ignore[no-untyped-def]
+    code, text, _ = run("refute", f"{file}::vacuous", "--cases", "500", "--json")
+    report = json.loads(text)
+    assert code == 3 and report["status"] == "vacuous" and report["vacuous_rate"] == 1.0
+    assert report["reason"]
+
+
+def test_the_best_constant(run, file: Path) -> None:  # type: ignore[no-untyped-def]
+    code, text, _ = run("refute", f"{file}::best", "--cases", "20000", "--json")
+    report = json.loads(text)
+    assert code == 0 and report["status"] == "survived"
+    c = report["constants"]["c"]
+    assert c["better"] == "smaller"
+    assert c["refuted"] < 2**0.5 < c["supported"] + 1e-6
+    assert c["supported"] - c["refuted"] < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("{file}::undefined", "line 28"),
+        ("{file}::missing", "it has: frobenius"),
+        ("{file}", "name one of"),
+        ("nothing.py::x", "no such file"),
+        ("early-alignment/no-such", "unknown statement"),
+        ("early-alignment", "name one of"),
+    ],
+)
+def test_bad_targets(run, file: Path, target: str, words: str) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = run("refute", target.format(file=file), "--cases", "100")
+    assert code == 2 and out == "" and words in err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--cases", "0"], ["--seconds", "0"], ["--seconds", "nan"], ["--jobs", "0"], ["--seed", "-1"]],
+)
+def test_bad_budgets(run, file: Path, options: list[str], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "out"
+    code, _, _ = run("refute", f"{file}::frobenius", *options, "-o", out)
+    assert code == 2 and not out.exists()
+
+
+def test_statements_are_attacked(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(
+        "from lemmata import statement\n"
+        "WRONG = statement('early-alignment/norm-bound').with_constants(C_w='1/40')\n"
+    )
+    out = tmp_path / "out"
+    code, text, _ = run("refute", wrong, "--cases", "400", "--json", "-o", out)
+    report = json.loads(text)
+    assert code == 1 and report["counterexample"]["rigor"] == "numerical"
+    assert report["counterexample"]["certificate"] is None and report["counterexample"]["reason"]
+    target = f"{wrong}::WRONG"
+    assert run("replay", out / "counterexample.json", "--target", target).code == 0
+    code, text, _ = run("refute", "margins/telescoping", "--cases", "60", "--json")
+    assert code == 0 and json.loads(text)["status"] == "survived"
