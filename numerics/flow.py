@@ -102,7 +102,8 @@ class _Run:
             order=np.zeros((lanes, h, n), dtype=np.int64),
             fresh=np.zeros((lanes, h, n), dtype=bool),
             # A balanced start has v = |w| rounded; eps**2 is rounded once.
-            radius=2.0 * UNIT * np.abs(problem.v0),
+            radius=2.0 * UNIT * np.abs(problem.v0)
+            + (0.0 if problem.start_radius is None else problem.start_radius),
             top=np.zeros((lanes, h)),
             label=np.zeros((lanes, h), dtype=np.int64),
             top_exponent=np.zeros((lanes, h), dtype=np.int64),

@@ -58,6 +58,8 @@ class FlowProblem:
         loss: a name of ``numerics.losses``. weight: positive.
         W0: (B, h, d), not multiplied by eps. v0: (B, h), not multiplied by eps.
         log_eps: (B,) natural logarithm of eps.
+        start_radius: (B, h) bound on the Euclidean error of (W0_j, v0_j), >= 0; by default they are
+            exact, up to the rounding of v0.
 
     Raises:
         NumericsError: NaN, inf, empty or mis-shaped arrays, labels, an unknown loss.
@@ -70,6 +72,7 @@ class FlowProblem:
     W0: Array
     v0: Array
     log_eps: Array
+    start_radius: Array | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -87,6 +90,10 @@ class FlowProblem:
             raise NumericsError(f"v0 has shape {self.v0.shape}; W0 asks for {(lanes, h)}")
         if self.log_eps.shape != (lanes,):
             raise NumericsError(f"log_eps has shape {self.log_eps.shape}; W0 asks for {(lanes,)}")
+        if self.start_radius is not None:
+            put(self, "start_radius", _real_array("start_radius", self.start_radius, 2, "(B, h)"))
+            if self.start_radius.shape != (lanes, h) or (self.start_radius < 0).any():
+                raise NumericsError(f"start_radius: give {(lanes, h)} numbers of at least 0")
         far = np.abs(self.log_eps) > 1e6
         if far.any():
             raise NumericsError(f"log_eps = {self.log_eps[far][0]}: keep |log_eps| <= 1e6")
@@ -158,6 +165,7 @@ class FlowProblem:
             W0=self.W0[index],
             v0=self.v0[index],
             log_eps=self.log_eps[index],
+            start_radius=None if self.start_radius is None else self.start_radius[index],
         )
 
 

@@ -1,0 +1,217 @@
+"""The oracle "flow": suprema, infima and values of quantities along gradient flow, with a bound on their error.
+
+Parameters: {"model": "two-layer-relu" | "linear", "loss", "reduction" (ReLU only), "what": "sup" | "inf" | "at",
+"quantity": plain data, "numbers": names}. Arguments: X (n, d), y (n,), W (h, d), v (h,), log ε, T for ReLU networks,
+A, B, W1, W2, T for linear ones; then t for "at"; then the numbers in the order of their names.
+
+What cannot be bounded (a trajectory that slides or touches a kink within its error, T <= 0, data with an error of their
+own) has an infinite radius. Between the nodes of a step quantities are smooth, and what the nodes miss is bounded by
+second differences, as everywhere in this library: the bounds are numerical.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from numerics.errors import NumericsError
+from numerics.evaluate import Key, freeze, lane_scalar
+from numerics.supremum import SAFETY, STEEP
+from proofs_checks.batch import Float, StepContext
+from proofs_checks.conjectures.flow import LINEAR_VARIABLES, RELU_VARIABLES, check_variables
+from proofs_checks.conjectures.measured import Recent
+from proofs_checks.conjectures.trajectories import (
+    Start,
+    Trajectory,
+    linear_trajectory,
+    relu_trajectory,
+)
+from proofs_checks.sampling import NODES, RESOLVED, uniform_nodes
+from theory.errors import LemmataError
+from theory.quantity import from_data
+
+Pair = tuple[Float, Float]  # values and error radii
+ROW = np.array([0])
+ANSWERS, TRAJECTORIES = 16_384, 16  # how many are remembered
+
+
+class FlowOracle:
+    """See the module's docstring."""
+
+    def __init__(self) -> None:
+        self._answers: Recent[tuple[float, float, str]] = Recent(ANSWERS)
+        self._trajectories: Recent[Trajectory] = Recent(TRAJECTORIES)
+
+    def floats(self, parameters: Mapping[str, Any], args: Sequence[Pair]) -> Pair:
+        """(mid, rad), each (B,), for arguments (mid, rad) of shapes (B, ...)."""
+        found = self._all(parameters, args)
+        return np.array([a[0] for a in found]), np.array([a[1] for a in found])
+
+    def reason(self, parameters: Mapping[str, Any], args: Sequence[Float]) -> str:
+        """Why the first of exact arguments (1, ...) has no bound; "" if it has one."""
+        return self._all(parameters, [(a, np.zeros_like(a)) for a in args])[0][2]
+
+    def _all(
+        self, parameters: Mapping[str, Any], args: Sequence[Pair]
+    ) -> list[tuple[float, float, str]]:
+        lanes = max(len(mid) for mid, _ in args)
+        name = json.dumps(parameters, sort_keys=True)
+        out = []
+        for lane in range(lanes):
+            own = [tuple(_lane(a, lane) for a in pair) for pair in args]
+            key = (name, *(a.tobytes() for pair in own for a in pair), *(a.shape for a, _ in own))
+            known = self._answers.get(key)
+            out.append(known or self._answers.put(key, self._one(parameters, own)))
+        return out
+
+    def _one(self, parameters: Mapping[str, Any], args: Sequence[Any]) -> tuple[float, float, str]:
+        try:
+            with np.errstate(all="ignore"):
+                low, high, reason = self._measure(parameters, args)
+        except (LemmataError, NumericsError) as error:
+            return 0.0, math.inf, str(error)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            seen = low if math.isfinite(low) else high if math.isfinite(high) else 0.0
+            return seen, math.inf, reason or "the quantity is not resolved along the trajectory"
+        mid = 0.5 * low + 0.5 * high
+        return mid, float(np.nextafter(max(high - mid, mid - low), math.inf)), ""
+
+    def _measure(
+        self, parameters: Mapping[str, Any], args: Sequence[Any]
+    ) -> tuple[float, float, str]:
+        """The ends of an interval that contains the answer, and why one of them is infinite."""
+        what, names = parameters["what"], parameters["numbers"]
+        relu = parameters["model"] == "two-layer-relu"
+        quantity = from_data(parameters["quantity"])
+        check_variables(
+            quantity, RELU_VARIABLES if relu else LINEAR_VARIABLES, dict.fromkeys(names)
+        )
+        state, rest = args[: 5 if relu else 4], list(args[5 if relu else 4 :])
+        end = _interval(rest.pop(0), "until")
+        if end[0] <= 0:
+            raise LemmataError(f"until = {end[0]:.6g}: a flow is followed for a positive time")
+        at = _interval(rest.pop(0), "t") if what == "at" else end
+        if at[0] < 0 or at[1] > end[1]:
+            raise LemmataError(f"t = {at[0]:.6g} lies outside of 0 <= t <= until = {end[1]:.6g}")
+        path = self._trajectory(parameters, state, end[1])
+        numbers = {
+            name: lane_scalar(np.array([float(mid)]), float(rad))
+            for name, (mid, rad) in zip(names, rest, strict=True)
+        }
+        contexts = path.contexts(numbers)
+        data = freeze(quantity.to_data())
+        if what == "at":
+            if at[1] > path.reached:
+                return -math.inf, math.inf, path.reason
+            return -_extreme(contexts, data, at, -1)[1], _extreme(contexts, data, at, 1)[1], ""
+        sign = 1 if what == "sup" else -1
+        whole = _extreme(contexts, data, (0.0, min(end[0], path.reached)), sign)
+        if end[1] > path.reached:
+            whole = whole[0], math.inf
+        elif end[1] > end[0]:
+            whole = whole[0], max(whole[1], _extreme(contexts, data, end, sign)[1])
+        return (*(whole if sign > 0 else (-whole[1], -whole[0])), path.reason)
+
+    def _trajectory(
+        self, parameters: Mapping[str, Any], state: Sequence[Any], until: float
+    ) -> Trajectory:
+        key = (
+            *(parameters.get(k) for k in ("model", "loss", "reduction")),
+            *(a.tobytes() for pair in state for a in pair),
+            *(pair[0].shape for pair in state),
+            until,
+        )
+        known = self._trajectories.get(key)
+        return known or self._trajectories.put(key, _integrated(parameters, state, until))
+
+
+def _integrated(parameters: Mapping[str, Any], state: Sequence[Any], until: float) -> Trajectory:
+    exact = 2 if parameters["model"] == "two-layer-relu" else 4
+    if any(rad.any() for _, rad in state[:exact]):
+        raise LemmataError(
+            "the data of a flow must be exact: draw them, and give short binary fractions, in place of computing them"
+        )
+    if exact == 4:
+        A, B, W1, W2 = (mid for mid, _ in state)
+        return linear_trajectory(A, B, W1, W2, until)
+    (X, _), (y, _), (W, W_error), (v, v_error), (log_eps, log_eps_error) = state
+    start = Start(W, v, float(log_eps), W_error, v_error, float(log_eps_error))
+    if not np.isfinite(start.radius).all():
+        raise LemmataError("the weights at the start are not known")
+    return relu_trajectory(
+        X, y, start, until, loss=parameters["loss"], reduction=parameters["reduction"]
+    )
+
+
+def _lane(a: Float, lane: int) -> Float:
+    return np.array(a[min(lane, len(a) - 1)], dtype=np.float64)
+
+
+def _interval(pair: Any, name: str) -> tuple[float, float]:
+    """The ends of a time."""
+    mid, rad = float(pair[0]), float(pair[1])
+    if not (math.isfinite(mid) and math.isfinite(rad)):
+        raise LemmataError(f"{name} is not known: {mid} within {rad}")
+    if rad == 0:
+        return mid, mid
+    return float(np.nextafter(mid - rad, -math.inf)), float(np.nextafter(mid + rad, math.inf))
+
+
+def _extreme(
+    contexts: Sequence[StepContext], data: Key, span: tuple[float, float], sign: int
+) -> tuple[float, float]:
+    """An interval that contains the supremum of sign·quantity over a span of time."""
+    pieces = [(c, max(float(c.start[0]), span[0]), min(float(c.end[0]), span[1])) for c in contexts]
+    pieces = [p for p in pieces if p[1] <= p[2]]
+    low, high = -math.inf, -math.inf
+    for nodes in NODES:
+        coarse, found = [], []
+        for piece in pieces:
+            below, above, missed = _on_step(*piece, data, sign, nodes)
+            low = max(low, below)
+            found.append((piece, below, above, missed))
+        for piece, below, above, missed in found:
+            # more nodes are worth asking for where they could exclude a supremum, beyond the error of the nodes
+            matters = above + missed > low and missed > max(RESOLVED * abs(low), above - below)
+            if matters and nodes < NODES[-1]:
+                coarse.append(piece)
+            else:
+                high = max(high, above + missed)
+        pieces = coarse
+    return low, high
+
+
+def _on_step(
+    context: StepContext, start: float, end: float, data: Key, sign: int, nodes: int
+) -> tuple[float, float, float]:
+    """The largest lower end at nodes, the largest upper end, and what lies between nodes at most above that."""
+    times = uniform_nodes(np.array([start]), np.array([end]), nodes if end > start else 1)
+    value, radius = context.environment(ROW, times).evaluate(data).to_float()
+    q, r = (np.broadcast_to(a, (1, times.shape[1], 1, 1, 1)).ravel() for a in (value, radius))
+    if not (np.isfinite(q).all() and np.isfinite(r).all()):
+        return -math.inf, math.inf, 0.0
+    q = sign * q
+    return float((q - r).max()), float((q + r).max()), _between(q, r)
+
+
+def _between(q: Float, r: Float) -> float:
+    """By how much a smooth function can exceed its values at equidistant nodes; infinite where they do not resolve it.
+
+    The bound of `numerics.supremum` for differences in place of quotients: a parabola with second difference S exceeds
+    the higher end of its interval by (S/8) (1 - 2 slope/S)².
+    """
+    if q.size < 3:
+        return 0.0
+    slope = np.abs(np.diff(q))
+    certain = slope - r[:-1] - r[1:]
+    if certain.max() > STEEP * (q.max() - q.min()):
+        return math.inf
+    bend = np.abs(q[:-2] - 2.0 * q[1:-1] + q[2:])
+    S = SAFETY * np.maximum(np.append(bend[:1], bend), np.append(bend, bend[-1:]))
+    inside = np.maximum(1.0 - 2.0 * slope / np.where(S > 0, S, 1.0), 0.0)
+    peaks = np.maximum(q[:-1], q[1:]) + np.where(S > 0, S / 8.0 * inside**2, 0.0)
+    return max(float(peaks.max() - q.max()), 0.0)

@@ -1,0 +1,197 @@
+"""Trajectories that are recorded once, and looked at by several quantities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+import numerics
+from numerics.evaluate import Environment, lane_scalar
+from numerics.extended import ScaledArray, scaled
+from numerics.kinks import near_threshold
+from numerics.losses import loss as loss_of
+from numerics.polynomial_flow import (
+    PolynomialOptions,
+    PolynomialTrajectory,
+    integrate_polynomial,
+)
+from numerics.problem import FlowOptions
+from numerics.taylor import Data
+from proofs_checks.batch import Batch, Float, Numbers, StepContext
+from proofs_checks.case import Case
+from proofs_checks.claims.linear_networks import gradient_field
+from proofs_checks.linear_batch import LinearBatch, LinearContext, numbered_by_i
+from proofs_checks.linear_case import LinearCase
+from theory.errors import LemmataError
+
+UNIT = 2.0**-52
+ROUNDING = 8 * UNIT  # relative error of weights up to which neurons may start on a kink
+FLOW = FlowOptions(max_steps=2000, max_kinks=2000)  # beyond them a case is undecided
+LINEAR = PolynomialOptions(max_steps=500)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A trajectory of one case.
+
+    Attributes:
+        reached: the time up to which it is known. reason: why it ends there, "" where that is what was asked for.
+        contexts: the steps in order, with these numbers as further variables.
+    """
+
+    reached: float
+    reason: str
+    contexts: Callable[[Numbers], list[StepContext]]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A start of gradient flow known within error bounds: W (h, d), v (h,), log ε, and their radii."""
+
+    W: Float
+    v: Float
+    log_eps: float
+    W_error: Float
+    v_error: Float
+    log_eps_error: float
+
+    @property
+    def own(self) -> Float:
+        """(h,) bound on the Euclidean error of (w_j, v_j)/ε, the one of ε left aside."""
+        error: Float = np.sqrt((self.W_error**2).sum(axis=1) + self.v_error**2)
+        return error * (1 + 16 * UNIT)
+
+    @property
+    def radius(self) -> Float:
+        """(h,) the same, with the error of log ε counted as one of the weights."""
+        size = np.sqrt((self.W**2).sum(axis=1) + self.v**2)
+        grown = math.expm1(self.log_eps_error) if self.log_eps_error < 1 else math.inf
+        return (self.own + grown * (size + self.own)) * (1 + 16 * UNIT)
+
+
+def relu_trajectory(
+    X: Float, y: Float, start: Start, until: float, *, loss: str, reduction: str
+) -> Trajectory:
+    """The gradient flow of a two-layer ReLU network on exact data.
+
+    Raises:
+        LemmataError, numerics.NumericsError: arrays that are no case; a start whose pattern its error leaves open.
+    """
+    case = replace(
+        Case.create(X, y, W0=start.W, v0=start.v, eps=1.0, loss=loss, reduction=reduction),
+        log_eps=start.log_eps,
+    )
+    batch = Batch((case,))
+    radius = start.radius
+    _require_pattern(case, start.own, loss)
+    problem = replace(batch.problem(), start_radius=radius[None])
+    steps: list[numerics.StepView] = []
+
+    class Record:
+        def on_step(self, step: numerics.StepView) -> None:
+            steps.append(step)
+
+    result = numerics.integrate(problem, until=until, observers=[Record()], options=FLOW)
+    basic = batch.basic_numbers()
+    eps, error = case.eps, float(radius.max())
+    relative = 2.0**-53 + (math.expm1(start.log_eps_error) if start.log_eps_error else 0.0)
+    basic["eps"] = lane_scalar(np.array([eps[0]]), 2 * relative * eps[0], np.array([eps[1]]))
+    for name in ("W_max", "W_min"):
+        a = basic[name]
+        basic[name] = ScaledArray(a.m, a.r + error, a.e)
+
+    def contexts(numbers: Numbers) -> list[StepContext]:
+        return [StepContext(batch, step, {**basic, **numbers}) for step in steps]
+
+    return Trajectory(float(result.t[0]), result.reason[0], contexts)
+
+
+def _require_pattern(case: Case, radius: Float, loss: str) -> None:
+    """Refuse a start on a kink, or within its error of one, unless the error is that of rounding.
+
+    Raises:
+        LemmataError: a neuron and a point for which this is so.
+    """
+    data = Data.of(case.X, case.y, loss_of(loss), case.weight)
+    level = near_threshold(data, case.W0[None], case.v0[None])[0]
+    z = np.abs(case.W0 @ case.X.T)
+    size = np.sqrt((case.W0**2).sum(axis=1) + case.v0**2)
+    uncertain = radius > ROUNDING * size
+    near = (z <= 2 * radius[:, None] * data.norms + level) & uncertain[:, None]
+    if near.any():
+        j, i = (int(k) for k in np.argwhere(near)[0])
+        raise LemmataError(
+            f"whether neuron {j} starts active on point {i} is not decided: its weights are known up to {radius[j]:.2g}"
+        )
+
+
+def linear_trajectory(A: Float, B: Float, W1: Float, W2: Float, until: float) -> Trajectory:
+    """The gradient flow of W1 W2 with the loss ½ ‖A W1 W2 - B‖².
+
+    Raises:
+        LemmataError, numerics.NumericsError: arrays that are no case, or AᵀA and AᵀB that are not binary64 numbers.
+    """
+    case = LinearCase.create(A, B, W1=W1, W2=W2, eta=1.0, horizon=until)
+    _require_exact(case)
+    theta = np.concatenate([case.W1.ravel(), case.W2.ravel()])
+    path = integrate_polynomial(gradient_field(case), theta[None], until, options=LINEAR)
+    batch = LinearBatch((case,))
+    basic = {k: batch.basic_numbers()[k] for k in ("n", "h", "m")}
+    ends = path.times[0] if path.times[0].size else np.zeros(1)
+
+    def opened(times: Float, numbers: Numbers) -> Environment:
+        return Environment({**numbers, **_linear_variables(path, case, times)})
+
+    def contexts(numbers: Numbers) -> list[StepContext]:
+        spans = zip([0.0, *ends[:-1]], ends, strict=True)
+        return [LinearContext(batch, 0, span, {**basic, **numbers}, opened) for span in spans]
+
+    return Trajectory(path.end(0), path.reason[0], contexts)
+
+
+def _linear_variables(
+    path: PolynomialTrajectory, case: LinearCase, times: Float
+) -> dict[str, ScaledArray]:
+    """The variables at times (1, m); the error of the whole state bounds that of each vector."""
+    n, h, m = case.shape
+    states = np.stack([path.state(0, float(t)) for t in times[0]])
+    errors = np.array([path.error(0, float(t)) for t in times[0]])
+    W1, W2 = states[:, : n * h].reshape(-1, n, h), states[:, n * h :].reshape(-1, h, m)
+    radius = errors[None, :, None, None, None]
+    first = scaled(np.swapaxes(W1, 1, 2)[None, :, :, None, :], radius)
+    second = scaled(W2[None, :, :, None, :], radius)
+
+    def size(a: Float) -> Float:
+        return np.sqrt((a**2).sum(axis=(-2, -1)))
+
+    # the residual and its error: of the product, mapped by A, and rounded
+    residual = case.A @ W1 @ W2 - case.B
+    moved = (size(W1) + size(W2) + errors) * errors + (n + h + 4) * UNIT * size(W1) * size(W2)
+    error = size(case.A) * moved + 4 * UNIT * size(case.B)
+    length = size(residual)
+    loss = 0.5 * length**2
+    loss_error = (length + error) * error + (residual[0].size + 4) * UNIT * loss
+    return {
+        "W1": first,
+        "W2": second,
+        "W1_": numbered_by_i(first),
+        "W2_": numbered_by_i(second),
+        "t": scaled(times[:, :, None, None, None]),
+        "loss": scaled(loss[None, :, None, None, None], loss_error[None, :, None, None, None]),
+    }
+
+
+def _require_exact(case: LinearCase) -> None:
+    """The integrator rounds AᵀA and AᵀB: only where that changes nothing is the flow the one that was asked for."""
+    for right, rounded in zip((case.A, case.B), case.quadratic, strict=True):
+        for j, column in enumerate(case.A.T.tolist()):
+            for k, other in enumerate(right.T.tolist()):
+                exact = sum(Fraction(a) * Fraction(b) for a, b in zip(column, other, strict=True))
+                if exact != Fraction(float(rounded[j, k])):
+                    raise LemmataError(
+                        "AᵀA or AᵀB are no binary64 numbers: the flow is integrated for data with short entries only"
+                    )
