@@ -33,6 +33,17 @@ KINDS: dict[str, str] = {
     "with_singular_values": "proofs_checks.strategies.array_builders:with_singular_values",
     "with_eigenvalues": "proofs_checks.strategies.array_builders:with_eigenvalues",
     "kernel_matrix": "proofs_checks.strategies.array_builders:kernel_matrix",
+    "points": "proofs_checks.strategies.data_builders:points",
+    "orthogonally_separable": "proofs_checks.strategies.data_builders:orthogonally_separable",
+    "separable": "proofs_checks.strategies.data_builders:separable",
+    "scaled_points": "proofs_checks.strategies.data_builders:scaled_points",
+    "clusters": "proofs_checks.strategies.data_builders:clusters",
+    "degenerate": "proofs_checks.strategies.data_builders:degenerate",
+    "relu_network": "proofs_checks.strategies.network_builders:relu_network",
+    "linear_network": "proofs_checks.strategies.network_builders:linear_network",
+    "diagonal_network": "proofs_checks.strategies.network_builders:diagonal_network",
+    "imbalance": "proofs_checks.strategies.network_builders:imbalance",
+    "minimax_operator": "proofs_checks.strategies.minimax:minimax_operator",
 }
 STATIC = (int, str, bool, type(None))
 MAX_DEPTH, MAX_LEAVES, MAX_ENTRIES = 16, 4096, 1_000_000

@@ -17,6 +17,24 @@ from proofs_checks.strategies.arrays import (
     unit_vectors,
     vectors,
 )
+from proofs_checks.strategies.data import (
+    data_sets,
+    degenerate_data,
+    gaussian_mixtures,
+    orthogonal_clusters,
+    orthogonally_separable,
+    parities,
+    separable,
+    xor,
+)
+from proofs_checks.strategies.minimax import minimax_operators
+from proofs_checks.strategies.networks import (
+    diagonal_networks,
+    imbalances,
+    linear_networks,
+    prelu_networks,
+    relu_networks,
+)
 from proofs_checks.strategies.numbers import (
     dimensions,
     integers,
@@ -28,19 +46,33 @@ from proofs_checks.strategies.numbers import (
 )
 
 __all__ = [
+    "data_sets",
+    "degenerate_data",
+    "diagonal_networks",
     "dimensions",
+    "gaussian_mixtures",
     "gram_matrices",
+    "imbalances",
     "integers",
     "kernel_matrices",
+    "linear_networks",
     "losses",
     "matrices",
     "matrices_with_spectrum",
+    "minimax_operators",
+    "orthogonal_clusters",
     "orthogonal_matrices",
+    "orthogonally_separable",
+    "parities",
     "positive",
+    "prelu_networks",
     "reals",
     "record",
+    "relu_networks",
+    "separable",
     "step_sizes",
     "symmetric_matrices",
     "unit_vectors",
     "vectors",
+    "xor",
 ]

@@ -44,7 +44,7 @@ def row_norms(a: Any) -> Any:
     return np.sqrt(np.sum(a * a, axis=1))
 
 
-def assume(comparison: Comparison) -> None:
+def assume(comparison: Any) -> None:
     """A hypothesis of the conjecture that is being traced; for numpy arrays it was met when they were drawn."""
     if isinstance(comparison, Comparison):
         active().assume(comparison)
