@@ -1,0 +1,92 @@
+"""What a search believes of a single case: only what exact or ball arithmetic confirms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from proofs_checks.conjectures.case import ConjectureCase
+from proofs_checks.conjectures.conjecture import Conjecture, ConjectureError
+from proofs_checks.conjectures.lanes import inputs_of
+from proofs_checks.conjectures.report import Counterexample
+from proofs_checks.verdict import Rigor
+
+
+class Confirm:
+    """Re-judges cases of one conjecture.
+
+    Attributes:
+        constants: exact values of its free constants. phantoms: how many float violations were not confirmed.
+    """
+
+    def __init__(
+        self, conjecture: Conjecture, constants: Mapping[str, Fraction] | None = None
+    ) -> None:
+        self.conjecture = conjecture
+        self.constants = dict(constants or {})
+        self.phantoms = 0
+
+    def exact(self, case: ConjectureCase) -> Any:
+        """The `judge.ExactJudged` of a case.
+
+        Raises:
+            ConjectureError: a side is not a number although the hypotheses hold.
+        """
+        from proofs_checks.conjectures.judge import UNDEFINED, judge_exact
+        from proofs_checks.conjectures.oracles import ball_oracles
+
+        traced = self.conjecture.trace(case)
+        oracles = ball_oracles() if traced.program.oracles else None
+        judged = judge_exact(traced, case, constants=self.constants, oracles=oracles)
+        if judged.status == UNDEFINED:
+            shown = {path: [str(x) for x in entries] for path, entries in case.values.items()}
+            raise ConjectureError(
+                f"{self.conjecture.where(judged.line)}: not a number ({judged.reason}) on the case {shown!s:.400}; "
+                "exclude such cases with lemmata.assume, or draw others"
+            )
+        return judged
+
+    def fails(self, case: ConjectureCase) -> bool:
+        """Whether a conclusion certainly fails."""
+        from proofs_checks.conjectures.judge import VIOLATED
+
+        found = bool(self.exact(case).status == VIOLATED)
+        self.phantoms += not found
+        return found
+
+    def failing(self, cases: Sequence[ConjectureCase]) -> list[bool]:
+        """Which of the cases, of one structure, fail by more than the error bound of floats."""
+        from proofs_checks.conjectures.judge import VIOLATED, judge
+        from proofs_checks.conjectures.oracles import float_oracles
+
+        traced = self.conjecture.trace(cases[0])
+        oracles = float_oracles() if traced.program.oracles else None
+        values, radii = inputs_of(cases)
+        judged = judge(traced, values, radii=radii, constants=self.constants, oracles=oracles)
+        return [bool(status == VIOLATED) for status in judged.status]
+
+    def counterexample(self, case: ConjectureCase) -> Counterexample:
+        """The report of a case that certainly fails, with a certificate where there can be one."""
+        from proofs_checks.conjectures.certificate import certify
+
+        traced = self.conjecture.trace(case)
+        judged = self.exact(case)
+        certificate, reason = certify(
+            traced, case, judged, constants=self.constants, name=self.conjecture.name
+        )
+        conclusion = traced.program.conclusions[judged.conclusion]
+        return Counterexample(
+            case=case.to_json(),
+            conclusion=conclusion.name,
+            lhs=float(judged.lhs),
+            rhs=float(judged.rhs),
+            error=float(judged.error),
+            rigor=Rigor.NUMERICAL if certificate is None else Rigor.PROVED,
+            certificate=certificate,
+            shapes=case.shapes,
+            reason=reason,
+        )
+
+
+__all__ = ["Confirm"]

@@ -1,0 +1,79 @@
+"""From a case on which a conjecture fails to the smallest one: smallest shapes first, then simplest numbers.
+
+Every structure that the strategy is known to draw and that is smaller is searched, in ascending order, with a bounded
+number of cases; the first that fails is kept. Then the numbers are simplified. What comes out is confirmed exactly.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from proofs_checks.conjectures.batches import Task, explore
+from proofs_checks.conjectures.case import ConjectureCase
+from proofs_checks.conjectures.confirm import Confirm
+from proofs_checks.conjectures.generation import Drawn, draw, magnitude
+from proofs_checks.conjectures.simplify import simplify
+
+MORE_DRAWN = 150  # cases drawn only for their structures
+STRUCTURES = 40  # smaller ones that are searched
+CASES = 1500  # judged per structure
+ORACLE_CASES = 64
+WEIGHT = 3_000_000  # entries of intermediate results judged for one smaller structure
+SECONDS = 30.0
+
+
+def shrink(
+    confirm: Confirm, case: ConjectureCase, drawn: Drawn, *, seed: int, timed: bool
+) -> ConjectureCase:
+    """The smallest and simplest case known on which the conjecture certainly fails.
+
+    Args:
+        case: certainly fails. drawn: what was drawn so far; more is drawn for its structures.
+        timed: whether to give up after SECONDS; otherwise only counts bound the work, and it is reproducible.
+    """
+    deadline = time.monotonic() + SECONDS if timed else float("inf")
+
+    def late() -> bool:
+        return time.monotonic() > deadline
+
+    more = Drawn(cases=list(drawn.cases))
+    more = draw(confirm.conjecture, count=MORE_DRAWN, seed=seed + 1, deadline=deadline, known=more)
+    limit = magnitude(case)
+    smaller = [group for group in more.by_structure() if magnitude(group[0]) < limit]
+    for k, group in enumerate(smaller[:STRUCTURES]):
+        if late():
+            break
+        found = _search(confirm, group, (seed, 7919, k), deadline if timed else None)
+        if found is not None:
+            case = found
+            break
+    simple = simplify(case, confirm.failing, seed=seed, stop=late)
+    return simple if confirm.fails(simple) else case
+
+
+def _search(
+    confirm: Confirm,
+    group: Sequence[ConjectureCase],
+    seed: tuple[int, ...],
+    deadline: float | None,
+) -> ConjectureCase | None:
+    """A case of this structure that certainly fails, if one is found quickly."""
+    traced = confirm.conjecture.trace(group[0])
+    movable = any(leaf.free and leaf.size for leaf in group[0].leaves.values())
+    if not movable:
+        failing = confirm.failing(group)
+        return next(
+            (c for c, failed in zip(group, failing, strict=True) if failed and confirm.fails(c)),
+            None,
+        )
+    weight = max(sum(len(i.args) + 1 for i in traced.program.instructions), 1)
+    count = ORACLE_CASES if traced.program.oracles else max(min(CASES, WEIGHT // weight), 64)
+    task = Task(traced, tuple(group[:64]), count, seed, confirm.constants, simple=True)
+    if deadline is not None:
+        task = replace(task, seconds=max(deadline - time.monotonic(), 0.0))
+    return next((c for c in explore(task).violated if confirm.fails(c)), None)
+
+
+__all__ = ["shrink"]

@@ -1,0 +1,195 @@
+"""The simplest numbers with which a case still fails: 0 before 1, integers before fractions, short before long."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+
+from proofs_checks.conjectures.case import ConjectureCase
+
+Point: TypeAlias = tuple[Fraction, ...]
+Fails: TypeAlias = Callable[[Sequence[ConjectureCase]], Sequence[bool]]
+
+SWEEPS = 60
+CANDIDATES = 1500  # of one sweep
+COMBINED = 200  # of them: several entries at once
+ENTRIES = 60  # changed one by one in a sweep
+GRIDS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 64, 100, 1000)
+SMALL = tuple(map(Fraction, (0, 1, -1, 2, -2, 3, -3)))
+DENOMINATORS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 100, 1000, 10**6)
+
+
+def cost(x: Fraction) -> float:
+    """How far a number is from being simple; 0 for 0."""
+    if x == 0:
+        return 0.0
+    p, q = abs(x.numerator), x.denominator
+    return (
+        1.0
+        + 2 * (math.log2(p) if p > 1 else 0.0)
+        + 3 * (math.log2(q) if q > 1 else 0.0)
+        + (q > 1)
+        + 0.4 * (x < 0)
+    )
+
+
+def total_cost(point: Point) -> float:
+    """The sum over the entries, with a little for every two that differ: ties are simple."""
+    return sum(map(cost, point)) + 0.1 * len(set(point))
+
+
+def simplify(
+    case: ConjectureCase, fails: Fails, *, seed: int, stop: Callable[[], bool] | None = None
+) -> ConjectureCase:
+    """A case with the same shapes and simpler free values on which the conjecture still fails.
+
+    Args:
+        fails: for cases of one structure, which of them fail by more than the error bound. stop: asked between sweeps.
+    """
+    free = [(path, leaf) for path, leaf in case.leaves.items() if leaf.free and leaf.size]
+    domains = [leaf.domain for _, leaf in free for _ in range(leaf.size)]
+    sizes = [leaf.size for _, leaf in free]
+    rng = np.random.default_rng(seed)
+
+    def build(point: Point) -> ConjectureCase:
+        moved, start = {}, 0
+        for (path, _), size in zip(free, sizes, strict=True):
+            moved[path] = point[start : start + size]
+            start += size
+        return ConjectureCase(case.structure, {**case.values, **moved})
+
+    best: Point = tuple(x for path, _ in free for x in case.values[path])
+    if not best:
+        return case
+    tried: set[Point] = {best}
+    for sweep in range(SWEEPS):
+        if stop is not None and stop():
+            break
+        limit = total_cost(best)
+        candidates: dict[Point, float] = {}
+        for point in _candidates(best, sizes, rng, sweep):
+            if point in tried or point in candidates:
+                continue
+            price = total_cost(point)
+            if price < limit and all(map(_contains, domains, point)):
+                candidates[point] = price
+            if len(candidates) >= CANDIDATES:
+                break
+        if not candidates:
+            break
+        tried.update(candidates)
+        points = list(candidates)
+        verdicts = fails([build(point) for point in points])
+        failing = [p for p, failed in zip(points, verdicts, strict=True) if failed]
+        if failing:
+            best = min(failing, key=lambda p: (candidates[p], p))
+        elif sweep and not failing and sweep % 2:
+            break  # neither single changes nor fresh combinations: twice in a row nothing
+    return build(best)
+
+
+def _contains(domain: object, x: Fraction) -> bool:
+    return bool(domain.contains(x))  # type: ignore[attr-defined]
+
+
+def _candidates(
+    best: Point, sizes: Sequence[int], rng: np.random.Generator, sweep: int
+) -> Iterator[Point]:
+    """Points that may be simpler: all entries at once, one array at once, one entry, several entries."""
+    yield from _whole(best)
+    yield from _by_array(best, sizes)
+    yield from _combined(best, rng)
+    n = len(best)
+    order = range(n) if n <= ENTRIES else rng.permutation(n)[:ENTRIES].tolist()
+    others = sorted(set(best), key=cost)[:6]
+    for k in order:
+        for value in (*_simpler(best[k]), *others):
+            yield (*best[:k], value, *best[k + 1 :])
+
+
+def _simpler(x: Fraction) -> Iterator[Fraction]:
+    yield from SMALL
+    yield abs(x)
+    for q in DENOMINATORS:
+        yield Fraction(round(x * q), q)
+    yield Fraction(math.floor(x))
+    yield Fraction(math.ceil(x))
+    yield x / 2
+    if x:
+        yield Fraction(10) ** round(math.log10(abs(x))) * (1 if x > 0 else -1)
+        yield _digits(x, 1)
+        yield _digits(x, 2)
+        yield _digits(x, 4)
+
+
+def _digits(x: Fraction, count: int) -> Fraction:
+    """So many decimal digits."""
+    unit = Fraction(10) ** (math.floor(math.log10(abs(x))) + 1 - count)
+    return round(x / unit) * unit
+
+
+def _whole(best: Point) -> Iterator[Point]:
+    """All entries on one grid, as they are or scaled by a common factor."""
+    largest = max(map(abs, best))
+    smallest = min((abs(x) for x in best if x), default=Fraction(1))
+    for q in GRIDS:
+        yield tuple(Fraction(round(x * q), q) for x in best)
+    if largest:
+        for q in GRIDS:
+            yield tuple(Fraction(round(x / largest * q)) for x in best)
+            yield tuple(Fraction(round(x / smallest * q)) for x in best) if q <= 4 else best
+        yield tuple(x / largest for x in best)
+    for count in (1, 2, 4):
+        yield tuple(_digits(x, count) if x else x for x in best)
+
+
+def _by_array(best: Point, sizes: Sequence[int]) -> Iterator[Point]:
+    """One of the arrays on a grid, scaled, zero, or with equal entries."""
+    start = 0
+    for size in sizes:
+        part = best[start : start + size]
+        head, tail = best[:start], best[start + size :]
+        start += size
+        for value in SMALL[:4]:
+            yield (*head, *([value] * size), *tail)
+        largest = max(map(abs, part))
+        for q in GRIDS[:9]:
+            yield (*head, *(Fraction(round(x * q), q) for x in part), *tail)
+            if largest:
+                yield (*head, *(Fraction(round(x / largest * q)) for x in part), *tail)
+        for factor in (Fraction(1, 2), Fraction(1, 10)):
+            yield (*head, *(x * factor for x in part), *tail)
+        identity = math.isqrt(size)
+        if identity * identity == size and size > 1:
+            eye = [Fraction(int(k % (identity + 1) == 0)) for k in range(size)]
+            yield (*head, *eye, *tail)
+
+
+def _combined(best: Point, rng: np.random.Generator) -> Iterator[Point]:
+    """Several entries at once, at random."""
+    n = len(best)
+    for _ in range(COMBINED):
+        chosen = rng.random(n) < rng.choice([0.15, 0.4, 0.8])
+        how = int(rng.integers(5))
+        values = rng.integers(-1, 3, n)
+        yield tuple(
+            x if not c else _replacement(x, how, int(v))
+            for x, c, v in zip(best, chosen, values, strict=True)
+        )
+
+
+def _replacement(x: Fraction, how: int, value: int) -> Fraction:
+    if how == 0:
+        return Fraction(0)
+    if how == 1:
+        return Fraction(value)
+    if how == 2:
+        return Fraction((x > 0) - (x < 0))
+    return Fraction(round(x)) if how == 3 else Fraction(round(2 * x), 2)
+
+
+__all__ = ["cost", "simplify", "total_cost"]
