@@ -98,6 +98,10 @@ def flow(view: Any, until: Any, *, eps: Any = None, log_eps: Any = None) -> Flow
     """
     if eps is not None and log_eps is not None:
         raise LemmataError("give either eps or log_eps")
+    if getattr(view, "p", 1) != 1:
+        raise LemmataError(
+            f"p = {view.p}: gradient flow is integrated for p = 1 only; use descent with a small step size"
+        )
     if all(hasattr(view, name) for name in ("X", "y", "W", "v")):
         if eps is None and log_eps is None:
             eps, log_eps = getattr(view, "eps", None), getattr(view, "log_eps", None)

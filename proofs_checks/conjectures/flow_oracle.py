@@ -4,9 +4,10 @@ Parameters: {"model": "two-layer-relu" | "linear", "loss", "reduction" (ReLU onl
 "quantity": plain data, "numbers": names}. Arguments: X (n, d), y (n,), W (h, d), v (h,), log ε, T for ReLU networks,
 A, B, W1, W2, T for linear ones; then t for "at"; then the numbers in the order of their names.
 
-What cannot be bounded (a trajectory that slides or touches a kink within its error, T <= 0, data with an error of their
-own) has an infinite radius. Between the nodes of a step quantities are smooth, and what the nodes miss is bounded by
-second differences, as everywhere in this library: the bounds are numerical.
+What cannot be bounded (a trajectory that slides or touches a kink within its error, T <= 0) has an infinite radius. The
+bounds are numerical: between the nodes of a step quantities are smooth, and what the nodes miss is bounded by second
+differences, as everywhere in this library. The integrator takes the data, and the start of a linear network, as exact;
+where they are known up to rounding only, how far that moves the answer is seen from data that are moved farther.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from proofs_checks.batch import Float, StepContext
 from proofs_checks.conjectures.flow import LINEAR_VARIABLES, RELU_VARIABLES, check_variables
 from proofs_checks.conjectures.measured import Recent
 from proofs_checks.conjectures.trajectories import (
+    Quadratic,
     Start,
     Trajectory,
     linear_trajectory,
@@ -37,6 +39,11 @@ from theory.quantity import from_data
 Pair = tuple[Float, Float]  # values and error radii
 ROW = np.array([0])
 ANSWERS, TRAJECTORIES = 16_384, 16  # how many are remembered
+ROUNDED = 2.0**-40  # relative error of data up to which it counts as rounding
+TRIALS, FARTHER = (
+    4,
+    1024.0,
+)  # rounded data are moved so often, and so much farther than their errors
 
 
 class FlowOracle:
@@ -72,7 +79,7 @@ class FlowOracle:
         try:
             with np.errstate(all="ignore"):
                 low, high, reason = self._measure(parameters, args)
-        except (LemmataError, NumericsError) as error:
+        except (LemmataError, NumericsError, ArithmeticError) as error:
             return 0.0, math.inf, str(error)
         if not (math.isfinite(low) and math.isfinite(high)):
             seen = low if math.isfinite(low) else high if math.isfinite(high) else 0.0
@@ -84,13 +91,42 @@ class FlowOracle:
         self, parameters: Mapping[str, Any], args: Sequence[Any]
     ) -> tuple[float, float, str]:
         """The ends of an interval that contains the answer, and why one of them is infinite."""
-        what, names = parameters["what"], parameters["numbers"]
         relu = parameters["model"] == "two-layer-relu"
+        count = 5 if relu else 4
+        state, rest = list(args[:count]), args[count:]
+        if not all(np.isfinite(a).all() for pair in state for a in pair):
+            raise LemmataError("the data or the weights at the start are not finite")
+        if not relu:
+            (A, A_error), (B, B_error) = state[:2]
+            q = Quadratic.of(A, B, A_error, B_error)
+            state += [(q.M, q.M_error), (q.N, q.N_error)]
+        exact = range(2) if relu else range(6)  # what the integrator takes as exact
+        low, high, reason = self._answer(parameters, state, rest)
+        if not any(state[k][1].any() for k in exact) or not math.isfinite(high - low):
+            return low, high, reason
+        moved = 0.0
+        size = sum(int(np.count_nonzero(state[k][1])) for k in exact)
+        draw = np.random.default_rng(0)
+        for _ in range(TRIALS):
+            other = _moved(state, exact, draw)
+            ends = self._answer(parameters, other, rest)
+            if not math.isfinite(ends[1] - ends[0]):
+                return low, math.inf, f"near the data, which are rounded: {ends[2]}"
+            moved = max(moved, abs(ends[0] - low), abs(ends[1] - high))
+        # in the worst direction it moves by at most sqrt(size) times as much as in random ones
+        moved *= SAFETY * math.sqrt(size) / FARTHER
+        return low - moved, high + moved, reason
+
+    def _answer(
+        self, parameters: Mapping[str, Any], state: Sequence[Any], rest: Sequence[Any]
+    ) -> tuple[float, float, str]:
+        """The same, for a state of which the data are exact."""
+        what, names, rest = parameters["what"], parameters["numbers"], list(rest)
         quantity = from_data(parameters["quantity"])
+        relu = parameters["model"] == "two-layer-relu"
         check_variables(
             quantity, RELU_VARIABLES if relu else LINEAR_VARIABLES, dict.fromkeys(names)
         )
-        state, rest = args[: 5 if relu else 4], list(args[5 if relu else 4 :])
         end = _interval(rest.pop(0), "until")
         if end[0] <= 0:
             raise LemmataError(f"until = {end[0]:.6g}: a flow is followed for a positive time")
@@ -130,21 +166,34 @@ class FlowOracle:
 
 
 def _integrated(parameters: Mapping[str, Any], state: Sequence[Any], until: float) -> Trajectory:
-    exact = 2 if parameters["model"] == "two-layer-relu" else 4
-    if any(rad.any() for _, rad in state[:exact]):
-        raise LemmataError(
-            "the data of a flow must be exact: draw them, and give short binary fractions, in place of computing them"
-        )
-    if exact == 4:
-        A, B, W1, W2 = (mid for mid, _ in state)
-        return linear_trajectory(A, B, W1, W2, until)
+    if parameters["model"] == "linear":
+        A, B, W1, W2, M, N = (mid for mid, _ in state)
+        return linear_trajectory(A, B, W1, W2, (M, N), until)
     (X, _), (y, _), (W, W_error), (v, v_error), (log_eps, log_eps_error) = state
     start = Start(W, v, float(log_eps), W_error, v_error, float(log_eps_error))
-    if not np.isfinite(start.radius).all():
-        raise LemmataError("the weights at the start are not known")
     return relu_trajectory(
         X, y, start, until, loss=parameters["loss"], reduction=parameters["reduction"]
     )
+
+
+def _moved(state: Sequence[Any], which: Sequence[int], draw: np.random.Generator) -> list[Any]:
+    """The state with some of its arrays moved in a random direction, farther than their errors.
+
+    Raises:
+        LemmataError: an error that is more than rounding.
+    """
+    out = list(state)
+    for k in which:
+        mid, rad = state[k]
+        if rad.max(initial=0.0) > ROUNDED * np.abs(mid).max(initial=0.0):
+            raise LemmataError(
+                f"the data of the flow are known up to {rad.max():.2g} only: a flow needs them up to rounding"
+            )
+        step = FARTHER * rad * draw.choice([-1.0, 1.0], size=mid.shape)
+        # M = AᵀA stays symmetric
+        symmetric = k == 4 and mid.ndim == 2
+        out[k] = (mid + (np.tril(step) + np.tril(step, -1).T if symmetric else step), rad)
+    return out
 
 
 def _lane(a: Float, lane: int) -> Float:

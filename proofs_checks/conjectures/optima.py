@@ -151,7 +151,8 @@ def _points(X: Any, y: Any) -> None:
 
 
 def _count(name: str, value: Any, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not (whole and least <= int(value) <= most):
         raise LemmataError(f"{name} = {value!r:.40}: give a whole number from {least} to {most}")
     return int(value)
 

@@ -6,8 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 import numerics
 from numerics.evaluate import Environment, lane_scalar
@@ -129,16 +132,58 @@ def _require_pattern(case: Case, radius: Float, loss: str) -> None:
         )
 
 
-def linear_trajectory(A: Float, B: Float, W1: Float, W2: Float, until: float) -> Trajectory:
-    """The gradient flow of W1 W2 with the loss ½ ‖A W1 W2 - B‖².
+@dataclass(frozen=True)
+class Quadratic:
+    """The loss ½ ‖A W - B‖² as the flow sees it: M = AᵀA (n, n), N = AᵀB (n, m), rounded.
+
+    Attributes:
+        M_error, N_error: by how much the entries may be off; zero where they are binary64 numbers.
+    """
+
+    M: Float
+    N: Float
+    M_error: Float
+    N_error: Float
+
+    @classmethod
+    def of(cls, A: Float, B: Float, A_error: Float, B_error: Float) -> Quadratic:
+        """Of data known within an error, entry by entry."""
+        size, A_size, B_size = (np.abs(a) for a in (A, A, B))
+        (M, M_exact), (N, N_exact) = _product(A, A), _product(A, B)
+        mixed = A_error.T @ size
+        M_error = mixed + mixed.T + A_error.T @ A_error + np.where(M_exact, 0.0, UNIT * np.abs(M))
+        N_error = A_error.T @ (B_size + B_error) + A_size.T @ B_error
+        N_error = N_error + np.where(N_exact, 0.0, UNIT * np.abs(N))
+        return cls(M, N, M_error * (1 + 64 * UNIT), N_error * (1 + 64 * UNIT))
+
+
+def _product(a: Float, b: Float) -> tuple[Float, NDArray[np.bool_]]:
+    """aᵀb, every entry correctly rounded, and whether that changes nothing."""
+    left, right = ([[Fraction(x) for x in row] for row in c.T.tolist()] for c in (a, b))
+    exact = [[sum(x * y for x, y in zip(p, q, strict=True)) for q in right] for p in left]
+    out = np.array([[float(x) for x in row] for row in exact])
+    same = [[Fraction(float(x)) == x for x in row] for row in exact]
+    return out, np.array(same)
+
+
+def linear_trajectory(
+    A: Float,
+    B: Float,
+    W1: Float,
+    W2: Float,
+    quadratic: tuple[Float, Float],
+    until: float,
+) -> Trajectory:
+    """The gradient flow of W1 W2 with the loss ½ ‖A W1 W2 - B‖², for exactly these (M, N).
 
     Raises:
-        LemmataError, numerics.NumericsError: arrays that are no case, or AᵀA and AᵀB that are not binary64 numbers.
+        LemmataError, numerics.NumericsError: arrays that are no case.
     """
     case = LinearCase.create(A, B, W1=W1, W2=W2, eta=1.0, horizon=until)
-    _require_exact(case)
+    # the field asks for nothing else of a case
+    field = gradient_field(cast(LinearCase, SimpleNamespace(shape=case.shape, quadratic=quadratic)))
     theta = np.concatenate([case.W1.ravel(), case.W2.ravel()])
-    path = integrate_polynomial(gradient_field(case), theta[None], until, options=LINEAR)
+    path = integrate_polynomial(field, theta[None], until, options=LINEAR)
     batch = LinearBatch((case,))
     basic = {k: batch.basic_numbers()[k] for k in ("n", "h", "m")}
     ends = path.times[0] if path.times[0].size else np.zeros(1)
@@ -183,15 +228,3 @@ def _linear_variables(
         "t": scaled(times[:, :, None, None, None]),
         "loss": scaled(loss[None, :, None, None, None], loss_error[None, :, None, None, None]),
     }
-
-
-def _require_exact(case: LinearCase) -> None:
-    """The integrator rounds AᵀA and AᵀB: only where that changes nothing is the flow the one that was asked for."""
-    for right, rounded in zip((case.A, case.B), case.quadratic, strict=True):
-        for j, column in enumerate(case.A.T.tolist()):
-            for k, other in enumerate(right.T.tolist()):
-                exact = sum(Fraction(a) * Fraction(b) for a, b in zip(column, other, strict=True))
-                if exact != Fraction(float(rounded[j, k])):
-                    raise LemmataError(
-                        "AᵀA or AᵀB are no binary64 numbers: the flow is integrated for data with short entries only"
-                    )
