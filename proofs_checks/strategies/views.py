@@ -21,6 +21,7 @@ from proofs_checks.strategies.formulas import (
     safe,
     step,
 )
+from theory.errors import LemmataError
 
 
 class _Trained:
@@ -79,10 +80,21 @@ class ReluNetwork(_Trained):
         return replace(self, **new)
 
     def optimum(self, beta: Any) -> Any:
-        """The least value of L + (β/2)(‖W‖_F² + ‖v‖²) over all networks; see `optima.relu_optimum`."""
+        """The least value of L + (β/2)(‖W‖_F² + ‖v‖²) over networks of any width; see `optima.relu_optimum`.
+
+        Raises:
+            LemmataError: the exponential loss, for which there is no convex program here.
+        """
         from proofs_checks.conjectures.optima import relu_optimum
 
-        return relu_optimum(self.X, self.y, beta, loss=self.loss)
+        if self.loss == "exponential":
+            raise LemmataError(
+                "the optimum is known here for the losses squared, logistic and logistic2"
+            )
+        if self.loss == "logistic":
+            return relu_optimum(self.X, self.y, beta, loss="logistic")
+        # the convex programs have ½ (f - y)² and log(1 + e^(-yf)), half of these losses
+        return 2 * relu_optimum(self.X, self.y, beta / 2, loss=self.loss.rstrip("2"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +133,6 @@ class PReluNetwork(ReluNetwork):
             LemmataError: p > 1.
         """
         if self.p != 1:
-            from theory.errors import LemmataError
-
             raise LemmataError(f"no convex program is known for p = {self.p}; use p = 1")
         return super().optimum(beta)
 
