@@ -124,7 +124,19 @@ def loaded_by(code: str) -> set[str]:
     return set(ran.stderr.split("|"))
 
 
-COMMANDS = ("list", "show", "verify", "constants", "profile", "replay", "laws", "solve", "audit")
+COMMANDS = (
+    "list",
+    "show",
+    "verify",
+    "constants",
+    "profile",
+    "replay",
+    "refute",
+    "campaign",
+    "laws",
+    "solve",
+    "audit",
+)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ class RefuteReport:
         conjecture: its name, or a statement's id. cases: how many were judged; deciding: on how many of them the
             hypotheses hold and the conclusions are decided. vacuous: on how many a hypothesis fails.
         tightest: (ratio lhs/rhs, plain data of the case) of the deciding case that is closest to failing.
+        casefile: plain data of the counterexample with its verdict, for `lemmata replay`.
         constants: of the free constants. reason: diagnosis and remedy where the status is undecided or vacuous.
     """
 
@@ -130,6 +131,7 @@ class RefuteReport:
     seed: int = 0
     constants: Mapping[str, ConstantRange] = field(default_factory=dict)
     reason: str = ""
+    casefile: Mapping[str, Any] | None = None
 
     @property
     def vacuous_rate(self) -> float:
@@ -174,7 +176,8 @@ class RefuteReport:
         """
         write_json(folder / "report.json", self.to_json(shown or folder))
         if self.counterexample is not None:
-            write_json(folder / "counterexample.json", dict(self.counterexample.case))
+            case = self.counterexample.case if self.casefile is None else self.casefile
+            write_json(folder / "counterexample.json", dict(case))
             if self.counterexample.certificate is not None:
                 self.counterexample.certificate.write(folder / "certificate.json")
 

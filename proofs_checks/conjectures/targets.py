@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeAlias
 
 from proofs_checks import registry
+from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.conjecture import Conjecture
+from proofs_checks.conjectures.replays import casefile, verdict_on
 from proofs_checks.conjectures.report import Progress, RefuteReport
 from theory.errors import LemmataError
 from theory.statement import Statement
@@ -105,10 +108,22 @@ def refute(
         raise LemmataError(f"jobs = {jobs!r}: at least one process is needed")
     found = find(target) if isinstance(target, str) else target
     if isinstance(found, Conjecture):
-        return search(found, seconds=seconds, cases=cases, seed=seed, jobs=jobs, progress=progress)
+        report = search(
+            found, seconds=seconds, cases=cases, seed=seed, jobs=jobs, progress=progress
+        )
+        return _replayable(report, found)
     if isinstance(found, Statement):
         return attack(found, seconds=seconds, cases=cases, seed=seed, jobs=jobs, progress=progress)
     raise LemmataError(f"{found!r:.60} is neither a conjecture nor a statement")
+
+
+def _replayable(report: RefuteReport, conjecture: Conjecture) -> RefuteReport:
+    """The report with its counterexample as a case file."""
+    if report.counterexample is None or report.constants:
+        return report
+    case = ConjectureCase.from_json(report.counterexample.case)
+    verdict = verdict_on(conjecture, case)
+    return replace(report, casefile=casefile(conjecture, case, verdict))
 
 
 __all__ = ["Target", "find", "refute"]
