@@ -22,6 +22,7 @@ from proofs_checks.conjectures.conjecture import Conjecture
 from proofs_checks.conjectures.lanes import inputs_of
 from theory.errors import LemmataError
 
+FIRST_DRAWN = 150  # cases that Hypothesis draws where the batched search can take over
 SHRINKS = 400  # calls of the conjecture that Hypothesis may use for shrinking
 PHASES = (Phase.generate, Phase.target, Phase.shrink)
 
@@ -181,4 +182,4 @@ def _key(case: ConjectureCase) -> Any:
     return case.structure, tuple(case.values.items())
 
 
-__all__ = ["Drawn", "draw", "judge_drawn", "magnitude"]
+__all__ = ["FIRST_DRAWN", "Drawn", "draw", "judge_drawn", "magnitude"]

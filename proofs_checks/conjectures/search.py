@@ -9,77 +9,22 @@ constant to be found.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from numerics.program_search import one_thread
-from proofs_checks.conjectures.batches import Outcome, Task, width
-from proofs_checks.conjectures.case import ConjectureCase
+from proofs_checks.conjectures.batches import Outcome
 from proofs_checks.conjectures.confirm import Confirm
 from proofs_checks.conjectures.conjecture import Conjecture
-from proofs_checks.conjectures.generation import Drawn, draw, judge_drawn
+from proofs_checks.conjectures.free_constants import search_constant
+from proofs_checks.conjectures.generation import FIRST_DRAWN, Drawn, draw, judge_drawn
 from proofs_checks.conjectures.report import RefuteReport, conclude
+from proofs_checks.conjectures.rounds import Budget, Progress, Rounds, movable, remark
 from proofs_checks.conjectures.shrink import shrink
 from proofs_checks.conjectures.workers import Workers
 from theory.errors import LemmataError
 
-Progress: TypeAlias = Callable[[float], None]
-
 SECONDS = 60.0
-FIRST_DRAWN = 150  # cases that Hypothesis draws where the batched search can take over
 RUN = 1000  # cases of one run of Hypothesis
-UNITS = 8  # of a round, whatever the number of processes
-FIRST_COUNT, MOST_COUNT = 1024, 16384  # cases of a unit
-BASES = 64  # drawn cases that a unit starts from
-UNDECIDED_SHARE = 0.5
-
-
-@dataclass
-class Budget:
-    """What may be spent: seconds, or cases.
-
-    Attributes:
-        seconds, cases: exactly one is given. spent: cases judged.
-    """
-
-    seconds: float | None
-    cases: int | None
-    progress: Progress | None = None
-    spent: int = 0
-    start: float = field(default_factory=time.monotonic)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.start
-
-    @property
-    def deadline(self) -> float:
-        """Of `time.monotonic`."""
-        return float("inf") if self.seconds is None else self.start + self.seconds
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing is left."""
-        return self.left == 0 or time.monotonic() >= self.deadline
-
-    @property
-    def left(self) -> int:
-        """Cases that may still be judged; many where seconds are counted."""
-        return 1 << 62 if self.cases is None else max(self.cases - self.spent, 0)
-
-    def pay(self, cases: int) -> None:
-        """Count judged cases, and tell the share of the budget that is spent."""
-        self.spent += cases
-        if self.progress is not None:
-            share = (
-                self.spent / self.cases
-                if self.cases is not None
-                else self.elapsed / (self.seconds or 1.0)
-            )
-            self.progress(min(share, 1.0))
 
 
 def search(
@@ -113,8 +58,6 @@ def search(
             raise LemmataError(f"{conjecture.name}: its strategy draws no case; loosen its filters")
         traced = conjecture.trace(probe.cases[0])
         if traced.constants:
-            from proofs_checks.conjectures.free_constants import search_constant
-
             report = search_constant(conjecture, traced.constants, budget, seed, workers)
         else:
             report = _search(conjecture, budget, seed, workers)
@@ -188,66 +131,6 @@ def generate(conjecture: Conjecture, confirm: Confirm, budget: Budget, seed: int
     return drawn
 
 
-def movable(case: ConjectureCase) -> bool:
-    """Whether a case has anything that the search may change."""
-    return any(leaf.free and leaf.size for leaf in case.leaves.values())
-
-
-class Rounds:
-    """Which structures are searched next, and from where."""
-
-    def __init__(self, conjecture: Conjecture, drawn: Drawn, seed: int) -> None:
-        self.groups = [g for g in drawn.by_structure() if movable(g[0])]
-        self._conjecture, self._seed = conjecture, seed
-        self._elites: list[tuple[ConjectureCase, ...]] = [() for _ in self.groups]
-        self._best = [-float("inf") for _ in self.groups]
-        self._asked: list[int] = []
-        self._answers = 0
-        self._round = self._next = 0
-
-    def tasks(self, budget: Budget, confirm: Confirm) -> list[Task]:
-        """The units of one round: the next structures, and the one that is closest to failing."""
-        left = budget.left
-        passes = self._next // max(len(self.groups), 1)
-        out: list[Task] = []
-        self._asked, self._answers = [], 0
-        for unit in range(UNITS):
-            if left <= 0:
-                break
-            if unit == UNITS - 1 and self._round % 2:
-                k = max(range(len(self.groups)), key=self._best.__getitem__)
-            else:
-                k = self._next % len(self.groups)
-                self._next += 1
-            bases = (*self._elites[k], *self._some(k))
-            traced = self._conjecture.trace(bases[0])
-            batches = min(FIRST_COUNT << (2 * min(passes, 8)), MOST_COUNT) // FIRST_COUNT
-            count = min(batches * width(traced), left)
-            seconds = None if budget.seconds is None else max(budget.deadline - time.monotonic(), 0)
-            simple = passes == 0
-            at = (self._seed, self._round, unit)
-            out.append(Task(traced, bases, count, at, confirm.constants, simple, seconds))
-            self._asked.append(k)
-            left -= count
-        self._round += 1
-        return out
-
-    def _some(self, k: int) -> Sequence[ConjectureCase]:
-        """Another part of the drawn cases in every round."""
-        group = self.groups[k]
-        start = self._round * BASES % len(group)
-        return (*group[start:], *group[:start])[:BASES]
-
-    def learn(self, outcome: Outcome) -> None:
-        """The outcome of the next one of the tasks, in order."""
-        k = self._asked[self._answers]
-        self._answers += 1
-        if outcome.elites:
-            self._elites[k] = outcome.elites
-        if outcome.tightest is not None:
-            self._best[k] = max(self._best[k], outcome.tightest[0])
-
-
 def tightest(confirm: Confirm, outcome: Outcome) -> tuple[float, dict[str, Any]] | None:
     """(ratio, plain data of the case) of the tightest case that holds, judged again exactly."""
     if outcome.tightest is None:
@@ -255,19 +138,6 @@ def tightest(confirm: Confirm, outcome: Outcome) -> tuple[float, dict[str, Any]]
     case = outcome.tightest[1]
     log_ratio = float(confirm.exact(case).log_ratio)
     return (math.exp(log_ratio) if log_ratio < 709 else math.inf), case.to_json()
-
-
-def remark(outcome: Outcome, phantoms: int) -> str:
-    """What the reader of a survived conjecture should know."""
-    words = []
-    undecided = outcome.cases - outcome.deciding - outcome.vacuous
-    if outcome.cases and undecided > UNDECIDED_SHARE * outcome.cases:
-        words.append(
-            f"{undecided} of {outcome.cases} cases are undecided: closer than the error bound, or infinite"
-        )
-    if phantoms:
-        words.append(f"{phantoms} failures in floating point were not confirmed exactly")
-    return "; ".join(words)
 
 
 def _check(seconds: float | None, cases: int | None, seed: int, jobs: int) -> None:

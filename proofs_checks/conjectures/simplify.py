@@ -27,14 +27,21 @@ def cost(x: Fraction) -> float:
     """How far a number is from being simple; 0 for 0."""
     if x == 0:
         return 0.0
-    p, q = abs(x.numerator), x.denominator
     return (
         1.0
-        + 2 * (math.log2(p) if p > 1 else 0.0)
-        + 3 * (math.log2(q) if q > 1 else 0.0)
-        + (q > 1)
+        + 2 * _length(abs(x.numerator))
+        + 3 * _length(x.denominator)
+        + (x.denominator > 1)
         + 0.4 * (x < 0)
     )
+
+
+def _length(n: int) -> float:
+    """log2, but a final zero costs little: a million is simpler than 999983."""
+    zeros = 0
+    while n % 10 == 0:
+        n, zeros = n // 10, zeros + 1
+    return math.log2(n) + zeros
 
 
 def total_cost(point: Point) -> float:
@@ -118,7 +125,10 @@ def _simpler(x: Fraction) -> Iterator[Fraction]:
         yield Fraction(round(x * q), q)
     yield Fraction(math.floor(x))
     yield Fraction(math.ceil(x))
-    yield x / 2
+    for share in (Fraction(1, 2), Fraction(3, 4), Fraction(7, 8)):
+        yield x * share
+        yield Fraction(round(x * share))
+    yield x - 1 if x > 0 else x + 1
     if x:
         yield Fraction(10) ** round(math.log10(abs(x))) * (1 if x > 0 else -1)
         yield _digits(x, 1)
