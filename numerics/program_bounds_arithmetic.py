@@ -146,11 +146,11 @@ def sign(a: Bounded) -> Bounded:
 
 
 def _choice(a: Bounded, m: Float, r: Float) -> Bounded:
-    """A result that is bounded even where nothing is known of a."""
-    gone = missing(a)
-    if gone is None:
+    """A choice between values; not known where nothing is known of a, which may be undefined."""
+    if np.isfinite(a.m.sum()):
         return Bounded(m, r if r.any() else None, np.full(1, 0.5))
-    return Bounded(np.where(gone, np.nan, m), np.where(gone, np.nan, r), None)
+    lost = np.isnan(a.m)
+    return close(np.where(lost, np.nan, m), np.where(lost, np.inf, r), None, (a,))
 
 
 # -- reductions -------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ WIDTH = 2.0**52  # multiples of g up to WIDTH * g are floats, and so are their s
 
 
 class Bounded(NamedTuple):
-    """``|true - m| <= r``; NaN in r: certainly undefined; inf in r: nothing is known, and m may be anything.
+    """``|true - m| <= r``; NaN in r: certainly undefined; inf in r: nothing is known, and m is NaN too.
 
     Attributes:
         m: (*shape, B) or (*shape, 1). r: the same shape as m or broadcastable to it, None for 0.
@@ -138,10 +138,12 @@ def close(
             r = np.where((r < FLOOR) & inexact(), r + (terms + 8) * ETA, r)
     if np.isfinite(m.sum()) and undefined is None and (r is None or np.isfinite(r.sum())):
         return Bounded(m, r, g)
-    lost = ~np.isfinite(m)
     r = np.zeros(m.shape) if r is None else np.broadcast_to(r, np.broadcast(m, r).shape)
     m = np.broadcast_to(m, r.shape)
-    r = np.where(lost | np.isnan(r), np.inf, r)
+    lost = ~(
+        np.isfinite(m) & np.isfinite(r)
+    )  # NaN from now on, so that no bounded function hides it
+    r = np.where(lost, np.inf, r)
     gone = (
         np.zeros(r.shape, dtype=bool) if undefined is None else np.broadcast_to(undefined, r.shape)
     )

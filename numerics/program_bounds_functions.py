@@ -189,11 +189,8 @@ def power(a: Bounded, q: Fraction, nonnegative: bool) -> Bounded:
 def _whole(a: Bounded, n: int) -> Bounded:
     """a^n for n >= 0, by squaring."""
     if n == 0:
-        gone = close(a.m, a.r, None, (a,))
-        r = None if gone.r is None else np.where(np.isnan(gone.r), np.nan, 0.0)
-        lost = None if r is None else np.isnan(r)
-        m = np.ones_like(a.m)
-        return Bounded(m if lost is None else np.where(lost, np.nan, m), r, np.ones(1))
+        m = np.where(np.isnan(a.m), np.nan, 1.0)
+        return close(m, None, np.ones(1), (a,))
     if n == 1:
         return a
     root = _whole(a, n // 2)
