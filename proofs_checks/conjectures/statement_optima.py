@@ -1,0 +1,103 @@
+"""The variables of statements about optima as programs: sizes and networks exactly, optima by nested certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proofs_checks.collapse_cases import FeatureCase
+from proofs_checks.conjectures.statement_programs import NoProgram, Raw, number
+from proofs_checks.relu_cases import ReluCase
+from proofs_checks.verdict import Verdict
+from theory import array_functions as ops
+from theory.tracing import Array, array
+
+FEATURE_FIELDS = ("model", "loss", "targets", "bias", "width")
+
+
+def features(case: FeatureCase, verdict: Verdict, raw: Raw) -> dict[str, Callable[[], Array]]:
+    """`proofs_checks.claims.collapse:FeatureClaim` and its kin."""
+    n = raw.input("n", case.per_class)
+    W, H = raw.input("lambda_W", case.lambda_W), raw.input("lambda_H", case.lambda_H)
+    identity = [[int(j == k) for k in range(case.K)] for j in range(case.K)]
+
+    def J() -> Array:
+        from proofs_checks.claims.collapse import GAP
+        from proofs_checks.features import ufm, upfm
+
+        found = (ufm if case.model == "ufm" else upfm)(
+            classes=case.K,
+            per_class=list(case.per_class),
+            loss=case.loss,
+            lambda_w=case.lambda_W,
+            lambda_h=case.lambda_H,
+            bias=case.bias,
+            gap=GAP,
+        )
+        if found.certificate is None:
+            raise NoProgram(f"the optimum is not certified: {found.reason}")
+        if found.certificate.claim["width"] > case.width:
+            raise NoProgram("the network behind the optimum is wider than the case: no certificate")
+        arguments = {"multiplicities": n, "lambda_w": W, "lambda_h": H}
+        return raw.optimum(found.certificate, arguments, FEATURE_FIELDS)
+
+    return {
+        "K": number(case.K),
+        "N": lambda: n.sum(),
+        "d": number(case.width),
+        "bias": number(int(case.bias)),
+        "n": lambda: n,
+        "n_": lambda: n,
+        "lambda_W": lambda: W,
+        "lambda_H": lambda: H,
+        "one": lambda: array([1] * case.K),
+        "e": lambda: array(identity),
+        "e_": lambda: array(identity),
+        "J": J,
+    }
+
+
+def network(case: ReluCase, verdict: Verdict, raw: Raw) -> dict[str, Callable[[], Array]]:
+    """`proofs_checks.claims.convex_relu:NetworkClaim`; the price M for points on a line, the larger of two numbers."""
+    X, y, beta = raw.input("X", case.X), raw.input("y", case.y), raw.input("beta", case.beta)
+    W, v = raw.input("W", case.W), raw.input("v", case.v)
+
+    def outputs() -> Array:
+        return ops.relu(X @ W.T) @ v
+
+    def residual() -> Array:
+        return y - outputs()
+
+    def objective() -> Array:
+        nu = residual()
+        return (nu * nu).sum() / 2 + beta * ((W * W).sum() + (v * v).sum()) / 2
+
+    def optimum() -> Array:
+        from proofs_checks.claims.convex_relu import GAP
+        from proofs_checks.relu_training import convex_relu
+
+        found = convex_relu(case.X, case.y, beta=case.beta, gap=GAP)
+        if found.certificate is None:
+            raise NoProgram(f"the optimum is not certified: {found.reason}")
+        arguments = {"X": X, "y": y, "beta": beta}
+        return raw.optimum(found.certificate, arguments, ("loss",))
+
+    def price() -> Array:
+        if len(case.X[0]) != 1:
+            raise NoProgram(
+                "the price M of the residual in more than one dimension is an interval that no nested certificate "
+                "of an optimum gives: no certificate"
+            )
+        x, nu = X[:, 0], residual()
+        return ops.maximum(abs((nu * ops.relu(x)).sum()), abs((nu * ops.relu(-x)).sum()))
+
+    return {
+        "w": lambda: W,
+        "v": lambda: v,
+        "y": lambda: y,
+        "f": outputs,
+        "nu": residual,
+        "beta": lambda: beta,
+        "F": objective,
+        "F_best": optimum,
+        "M": price,
+    }
