@@ -13,9 +13,9 @@ from proofs_checks.certificate import Certificate
 from proofs_checks.files import write_json
 from proofs_checks.verdict import Rigor, decimal
 
-ALMOST_ALL = (
-    0.99  # a conjecture that is vacuous on a larger share of the cases has not been searched
-)
+# A conjecture that is vacuous on a larger share of the cases has not been searched.
+ALMOST_ALL = 0.99
+Progress = Callable[[float], None]  # called with the share of the budget that is spent, from 0 to 1
 
 
 class SearchStatus(StrEnum):
