@@ -19,7 +19,7 @@ from numerics import program_bounds_arithmetic as arithmetic
 from numerics import program_bounds_functions as functions
 from numerics import program_bounds_spectra as spectra
 from numerics.errors import NumericsError
-from numerics.program_bounds_core import Bounded, Float, U, close, grid
+from numerics.program_bounds_core import Bounded, Float, U, close, common, grid, missing, radius
 from numerics.program_signs import Instruction, Signs, signs
 from numerics.program_values import Oracle, batch_size, needed, oracle_of
 
@@ -110,7 +110,7 @@ def _any_lane(depth: int) -> Callable[[Bounded], Any]:
     """An undefined argument leaves everything in its lane undefined."""
 
     def collect(a: Bounded) -> Any:
-        gone = arithmetic.missing(a)
+        gone = missing(a)
         if gone is None:
             return None
         lanes = gone.reshape(-1, gone.shape[-1]).any(axis=0)
@@ -177,10 +177,10 @@ def _rearranged(i: Instruction, args: Sequence[Bounded]) -> Bounded:
         return out.reshape(*i.shape, width)
 
     exact = all(a.r is None for a in args)
-    r = None if exact else joined([np.broadcast_to(arithmetic.radius(a), a.m.shape) for a in args])
+    r = None if exact else joined([np.broadcast_to(radius(a), a.m.shape) for a in args])
     g: Float | None = np.full(1, np.inf)
     for a in args:
-        g = arithmetic.common(g, a.g)
+        g = common(g, a.g)
     return Bounded(joined([a.m for a in args]), r, g)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from numerics.program_bounds_core import (
     ETA,
+    FLOOR,
     UP,
     Bounded,
     Float,
@@ -18,6 +22,7 @@ from numerics.program_bounds_core import (
     lane_max,
     missing,
     nonzero,
+    own_error,
     plus,
     product,
     radius,
@@ -82,13 +87,11 @@ def div(a: Bounded, b: Bounded) -> Bounded:
         if lanes is not None:
             same = (back == a.m).reshape(-1, m.shape[-1]).all(axis=0)
             g = np.where(lanes & same, own_grid, 0.0)
-    r: Float | None = size * U
-    if g is not None:
-        r = None if (g > 0).all() else np.where(g > 0, 0.0, r)
+    r = own_error(size * U, g)
     if a.r is not None:
         r = plus(r, a.r / low)
     if b.r is not None:
-        r = plus(r, (size + ETA * nonzero(a)) * (b.r / low))
+        r = plus(r, (size + ETA * nonzero(a)) * (b.r / low + ETA * (b.r > 0)))
     undefined = certain if certain.any() else None
     return close(
         m, r, g, (a, b), inexact=lambda: nonzero(a) & uncertain(g, a, b), undefined=undefined
@@ -145,7 +148,7 @@ def sign(a: Bounded) -> Bounded:
     return _choice(a, m, np.where(known, 0.0, np.where(half != 0, 0.5, 1.0)))
 
 
-def _choice(a: Bounded, m: Float, r: Float) -> Bounded:
+def _choice(a: Bounded, m: Float, r: NDArray[Any]) -> Bounded:
     """A choice between values; not known where nothing is known of a, which may be undefined."""
     if np.isfinite(a.m.sum()):
         return Bounded(m, r if r.any() else None, np.full(1, 0.5))
@@ -173,7 +176,7 @@ def total(a: Bounded, axis: int) -> Bounded:
 
 def _any(a: Bounded, axis: int) -> Mask | None:
     own = missing(a)
-    return None if own is None else own.any(axis=axis)
+    return None if own is None else np.asarray(own.any(axis=axis))
 
 
 def amax(a: Bounded, axis: int) -> Bounded:
@@ -215,12 +218,15 @@ def matmul(a: Bounded, b: Bounded) -> Bounded:
     exact = None
     if g is not None:
         exact = lane_max(a.m) * lane_max(b.m) * max(k, 1) <= np.ldexp(g, 52)
+        exact = exact & (g > 0)
         g = np.where(exact, g, 0.0) if exact.any() else None
     every = exact is not None and bool(exact.all())
     r: Float | None = None
     if not every or b.r is not None:
         # |a| (rb + k u |b|): propagated and own errors together
         right = np.zeros(1) if every else np.abs(b.m) * ((k + 1) * U)
+        if not every and not right.min(initial=1.0) >= FLOOR:
+            right = right + ETA * (b.m != 0)  # a large factor would bring back what has underflowed
         if exact is not None and not every:
             right = np.where(exact, 0.0, right)
         if b.r is not None:
@@ -231,7 +237,7 @@ def matmul(a: Bounded, b: Bounded) -> Bounded:
         r = plus(r, product_of(np.broadcast_to(a.r, a.m.shape), size))
 
     def inexact() -> Mask:
-        found: Mask = product_of(nonzero(a) * 1.0, nonzero(b) * 1.0) > 0
+        found: Mask = np.asarray(product_of(nonzero(a) * 1.0, nonzero(b) * 1.0) > 0)
         if a.r is None and b.r is None:
             found = found & uncertain(g)
         return found
@@ -240,6 +246,9 @@ def matmul(a: Bounded, b: Bounded) -> Bounded:
         own = missing(x)
         if own is None:
             return None
-        return own.any(axis=1)[:, None] if x is a else own.any(axis=0)[None]
+        rows, columns = (np.asarray(own.any(axis=k)) for k in (1, 0))
+        if a is b:
+            return np.asarray(rows[:, None] | columns[None])
+        return rows[:, None] if x is a else columns[None]
 
     return close(m, r, g, (a, b), terms=k, inexact=inexact, collect=collect)

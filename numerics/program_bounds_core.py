@@ -9,13 +9,13 @@ small integers stay exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Float: TypeAlias = NDArray[np.float64]
-Mask: TypeAlias = NDArray[np.bool_]
+Mask: TypeAlias = NDArray[Any]  # of bool
 
 U = 2.0**-53  # of one rounding, relative
 ELEMENTARY = 2.0**-50  # 4 units in the last place: more than any of numpy's functions is off
@@ -81,8 +81,15 @@ def exact_lanes(m: Float, g: Float | None, factor: float = 1.0) -> Mask | None:
     """Lanes in which multiples of g, of the size of m times a factor, are floats; None if there are none."""
     if g is None:
         return None
-    exact: Mask = lane_max(m) * factor <= WIDTH * g
+    exact: Mask = (lane_max(m) * factor <= WIDTH * g) & (g > 0)  # a grid below the floats is 0
     return exact if exact.any() else None
+
+
+def own_error(error: Float, g: Float | None) -> Float | None:
+    """The error of rounding, 0 in lanes whose result has a grid."""
+    if g is None:
+        return error
+    return None if (g > 0).all() else np.where(g > 0, 0.0, error)
 
 
 def common(a: Float | None, b: Float | None) -> Float | None:
@@ -134,7 +141,7 @@ def close(
     """
     if r is not None:
         r = r * (UP if terms < 8 else 1.0 + (terms + 16) * 2.0**-51)
-        if inexact is not None and r.size and r.min() < FLOOR:
+        if inexact is not None and not r.min(initial=1.0) >= FLOOR:
             r = np.where((r < FLOOR) & inexact(), r + (terms + 8) * ETA, r)
     if np.isfinite(m.sum()) and undefined is None and (r is None or np.isfinite(r.sum())):
         return Bounded(m, r, g)

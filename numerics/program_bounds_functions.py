@@ -11,10 +11,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from numerics.program_bounds_arithmetic import div, mul
+from numerics.program_bounds_arithmetic import div, mul, uncertain
 from numerics.program_bounds_core import (
     ELEMENTARY,
     ETA,
+    UP,
     Bounded,
     Float,
     Mask,
@@ -22,6 +23,8 @@ from numerics.program_bounds_core import (
     close,
     exact_lanes,
     grid,
+    nonzero,
+    own_error,
     plus,
     product,
 )
@@ -81,7 +84,7 @@ def sqrt(a: Bounded, nonnegative: bool) -> Bounded:
     if not nonnegative:
         below = a.m < 0 if a.r is None else a.m + a.r < 0
         undefined = below if below.any() else None
-    inside = a.m >= 0
+    inside = ~(a.m < 0)  # NaN stays NaN
     centre = np.where(inside, a.m, 0.0)
     m = np.sqrt(centre)
     if not nonnegative:
@@ -94,9 +97,7 @@ def sqrt(a: Bounded, nonnegative: bool) -> Bounded:
         if lanes is not None:
             same = (square == a.m).reshape(-1, m.shape[-1]).all(axis=0)
             g = np.where(lanes & same, own_grid, 0.0)
-    r: Float | None = m * U
-    if g is not None:
-        r = None if (g > 0).all() else np.where(g > 0, 0.0, r)
+    r = own_error(m * U, g)
     if a.r is not None:
         low = centre - a.r
         # a bound of both √(c + r) - √c and √c - √(c - r), or of √(c + r) where c - r is below 0
@@ -105,7 +106,7 @@ def sqrt(a: Bounded, nonnegative: bool) -> Bounded:
         r = plus(r, np.where(a.r > 0, np.where(low >= 0, slope, wide), 0.0) * (1 + 8 * U))
         if not nonnegative:
             m = np.where((low < 0) & (a.r > 0), np.nan, m)
-    return close(m, r, g, (a,), undefined=undefined)
+    return close(m, r, g, (a,), inexact=lambda: uncertain(g, a) & nonzero(a), undefined=undefined)
 
 
 def tanh(a: Bounded) -> Bounded:
@@ -138,8 +139,7 @@ def acos(a: Bounded) -> Bounded:
     size = np.abs(a.m)
     reach = size if a.r is None else size + a.r
     outside = size > 1 if a.r is None else size - a.r > 1
-    inside = (size <= 1) if a.r is None else (size <= 1) & (a.r <= 1 - size)
-    # 1 - size is rounded where size < 1/2 only, far from the edge
+    inside = (size <= 1) if a.r is None else (size <= 1) & (a.r * UP <= 1 - size)
     m = np.where(inside, np.arccos(np.where(inside, a.m, 0.0)), np.nan)
     r = _own(m, m, a.m == 1)
     if a.r is not None:
@@ -163,7 +163,7 @@ def power(a: Bounded, q: Fraction, nonnegative: bool) -> Bounded:
     if q < 0:
         zero = (a.m <= 0) if a.r is None else a.m + a.r <= 0
         certain = zero if certain is None else certain | zero
-    inside = a.m > 0
+    inside = ~(a.m <= 0)  # NaN stays NaN
     centre = np.where(inside, a.m, 1.0)
     m = np.where(inside, np.power(centre, float(q)), 0.0)
     bend = np.abs(np.log(centre)) * abs(float(q)) * (2 * U)  # the exponent is rounded

@@ -22,7 +22,7 @@ def eigenvalues(a: Bounded, semidefinite: bool) -> Bounded:
     """Of the symmetric part of a matrix (n, n, B), ascending (n, B); not negative where ``semidefinite``."""
     m, r = _spectrum(a, _symmetric)
     if semidefinite:
-        m, r = np.maximum(m, 0.0), np.where(m < 0, np.maximum(m + r, 0.0), r)
+        m, r = np.maximum(m, 0.0), np.where(m < 0, np.maximum(m + r, 0.0) * UP, r)
     return _finished(m, r)
 
 
@@ -41,21 +41,21 @@ def _finished(m: Float, r: Float) -> Bounded:
 
 
 def _spectrum(
-    a: Bounded, values: Callable[[Float], tuple[Float, Float, Float]]
+    a: Bounded, values: Callable[[Float], tuple[Float, Float, Mask]]
 ) -> tuple[Float, Float]:
     """Values and error bounds (k, B), of matrices that are scaled to entries of size 1."""
     M = np.ascontiguousarray(np.moveaxis(a.m, -1, 0))
     B, n, m = M.shape
-    fine = np.isfinite(M).all(axis=(1, 2))
+    fine: Mask = np.asarray(np.isfinite(M).all(axis=(1, 2)))
     R = None
-    undefined = np.zeros(B, dtype=bool)
+    undefined: Mask = np.zeros(B, dtype=bool)
     if a.r is not None:
         R = np.moveaxis(np.broadcast_to(a.r, np.broadcast(a.r, a.m).shape), -1, 0)
         if len(R) != B:
             M = np.broadcast_to(M, R.shape)
             fine, B = np.broadcast_to(fine, len(R)), len(R)
         fine = fine & np.isfinite(R).all(axis=(1, 2))
-        undefined = np.isnan(R).any(axis=(1, 2))
+        undefined = np.asarray(np.isnan(R).any(axis=(1, 2)))
     if not fine.all():
         M = np.where(fine[:, None, None], M, 0.0)
         R = None if R is None else np.where(fine[:, None, None], R, 0.0)

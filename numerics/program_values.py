@@ -168,14 +168,15 @@ def _apply(i: Instruction, args: list[torch.Tensor]) -> torch.Tensor:
     if op in ("reshape", "gather", "concatenate"):
         width = max((a.shape[-1] for a in args), default=1)
         flat_args = [a.reshape(-1, a.shape[-1]).expand(-1, width) for a in args]
-        joined = torch.cat(flat_args) if len(flat_args) != 1 else flat_args[0]
+        joined = torch.cat(flat_args) if flat_args else torch.zeros(0, 1, dtype=torch.float64)
         if op == "gather":
             joined = joined[torch.tensor(i.attributes["indices"], dtype=torch.long)]
         return joined.reshape(*i.shape, joined.shape[-1])
     if op == "transpose":
         return args[0].transpose(0, 1)
     if op in _SAFE:
-        return _SAFE[op](*args)
+        safe: torch.Tensor = _SAFE[op](*args)
+        return safe
     if op in ("eigenvalues", "singular_values"):
         return _spectrum(op, args[0])
     raise NumericsError(f"unknown operator {op!r}: use those of theory.program")
@@ -278,7 +279,7 @@ def _step(x: torch.Tensor) -> torch.Tensor:
     return torch.where(x.isnan(), x, (x > 0).to(x.dtype)).detach()
 
 
-_SAFE = {"sqrt": _sqrt, "log": _log, "log1p": _log1p, "acos": _acos, "div": _div, "step": _step}
+_SAFE: dict[str, Callable[..., Any]] = {"sqrt": _sqrt, "log": _log, "log1p": _log1p, "acos": _acos, "div": _div, "step": _step}
 
 
 def _power(x: torch.Tensor, q: Fraction) -> torch.Tensor:

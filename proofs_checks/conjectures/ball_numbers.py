@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from flint import arb, fmpq, fmpz
 
@@ -21,7 +21,7 @@ class Undefined:
     instruction: int
 
 
-Number: TypeAlias = "fmpq | arb | Undefined"
+Number: TypeAlias = Any  # fmpq, arb or Undefined
 UNKNOWN = arb("nan")  # a number that may or may not be defined, or of which nothing is known
 
 
@@ -51,7 +51,8 @@ class Arithmetic:
             for a in args:
                 if isinstance(a, Undefined):
                     return a
-            if not all(isinstance(a, fmpq) or a.is_finite() for a in args):
+            by_zero = f == self.divide and args[1] == 0
+            if not by_zero and not all(isinstance(a, fmpq) or a.is_finite() for a in args):
                 return UNKNOWN  # a bounded function of what may be undefined may be undefined
             return self.short(f(*args))
 

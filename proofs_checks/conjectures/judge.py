@@ -143,9 +143,9 @@ def _fill_constants(
 
 
 def _entries(relation: ArrayRelation, found: Mapping[int, tuple[Float, Float]]) -> _Entries:
-    sides = (*found[relation.lhs], *found[relation.rhs])
-    depth = max(a.ndim for a in sides)
-    sides = tuple(_flat(a, depth) for a in sides)
+    found_sides = (*found[relation.lhs], *found[relation.rhs])
+    depth = max(a.ndim for a in found_sides)
+    sides = [_flat(a, depth) for a in found_sides]
     shape = np.broadcast_shapes(*(a.shape for a in sides))
     lhs, lhs_error, rhs, rhs_error = (
         np.broadcast_to(a, shape).reshape(shape[0], -1) for a in sides
