@@ -82,8 +82,8 @@ def nesterov(view: Any, eta: Any, beta: Any, steps: int) -> list[Any]:
     return _iterate(view, steps, update)
 
 
-def flow(view: Any, until: Any, *, eps: Any = None, log_eps: Any = None) -> Flow | LinearFlow:
-    """Gradient flow θ' = -∇L(θ) from the weights of a view, up to the time ``until``.
+def flow(view: Any, until: Any, *, eps: Any = None, log_eps: Any = None) -> Any:
+    """Gradient flow θ' = -∇L(θ) from the weights of a view, up to the time ``until``: a `Flow` or `LinearFlow`.
 
     Two-layer ReLU networks have ``X, y, W, v`` (and ``loss``, ``reduction``, by default a *sum*); two-layer linear
     networks have ``W1, W2`` and data ``A, B`` of the loss ½ ‖A W1 W2 - B‖².

@@ -17,10 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from proofs_checks.conjectures.measured import Measured, ask
+from proofs_checks.conjectures.measured import ask
 from theory.errors import LemmataError
 from theory.quantity import Quantity, var
-from theory.tracing import Array
 
 LOSSES = ("exponential", "logistic2", "logistic", "squared")
 REDUCTIONS = ("sum", "mean", "half-mean")
@@ -45,7 +44,7 @@ class _Trajectory:
     def __init__(self, args: tuple[Any, ...], parameters: dict[str, Any]) -> None:
         self._args, self._parameters = args, parameters
 
-    def sup(self, q: Quantity, /, **numbers: Any) -> Array | Measured:
+    def sup(self, q: Quantity, /, **numbers: Any) -> Any:
         """The supremum over 0 <= t <= until of a quantity without free axes.
 
         Args:
@@ -57,17 +56,17 @@ class _Trajectory:
         """
         return self._ask("sup", q, (), numbers)
 
-    def inf(self, q: Quantity, /, **numbers: Any) -> Array | Measured:
+    def inf(self, q: Quantity, /, **numbers: Any) -> Any:
         """The infimum over 0 <= t <= until; see `sup`."""
         return self._ask("inf", q, (), numbers)
 
-    def at(self, q: Quantity, t: Any, /, **numbers: Any) -> Array | Measured:
+    def at(self, q: Quantity, t: Any, /, **numbers: Any) -> Any:
         """The value at a time 0 <= t <= until; see `sup`."""
         return self._ask("at", q, (t,), numbers)
 
     def _ask(
         self, what: str, q: Quantity, times: tuple[Any, ...], numbers: Mapping[str, Any]
-    ) -> Array | Measured:
+    ) -> Any:
         if not isinstance(q, Quantity):
             raise LemmataError(
                 f"{q!r:.60} is no quantity: write it with the functions of theory.quantity and the variables of the "

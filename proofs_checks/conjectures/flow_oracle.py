@@ -39,6 +39,8 @@ from theory.quantity import from_data
 Pair = tuple[Float, Float]  # values and error radii
 ROW = np.array([0])
 ANSWERS, TRAJECTORIES = 16_384, 16  # how many are remembered
+# how often a piece of a step is cut into smaller ones where its nodes do not resolve it, and how many at most at a time
+DEPTH, PIECES = 10, 4000
 ROUNDED = 2.0**-40  # relative error of data up to which it counts as rounding
 TRIALS, FARTHER = (
     4,
@@ -217,28 +219,26 @@ def _extreme(
     pieces = [(c, max(float(c.start[0]), span[0]), min(float(c.end[0]), span[1])) for c in contexts]
     pieces = [p for p in pieces if p[1] <= p[2]]
     low, high = -math.inf, -math.inf
-    for nodes in NODES:
-        coarse, found = [], []
-        for piece in pieces:
-            below, above, missed = _on_step(*piece, data, sign, nodes)
-            low = max(low, below)
-            found.append((piece, below, above, missed))
-        for piece, below, above, missed in found:
-            # more nodes are worth asking for where they could exclude a supremum, beyond the error of the nodes
+    for depth in range(DEPTH + 1):
+        found = [(piece, *_on_piece(*piece, data, sign)) for piece in pieces]
+        low = max([low, *(below for _, below, _, _ in found)])
+        pieces = []
+        for (context, start, end), below, above, missed in found:
+            # a closer look is worth it where it could exclude a supremum, beyond the error of the nodes
             matters = above + missed > low and missed > max(RESOLVED * abs(low), above - below)
-            if matters and nodes < NODES[-1]:
-                coarse.append(piece)
+            if matters and depth < DEPTH and len(pieces) < PIECES:
+                cuts = np.linspace(start, end, NODES[0]).tolist()
+                pieces += [(context, *ends) for ends in zip(cuts, [*cuts[1:-1], end], strict=False)]
             else:
                 high = max(high, above + missed)
-        pieces = coarse
     return low, high
 
 
-def _on_step(
-    context: StepContext, start: float, end: float, data: Key, sign: int, nodes: int
+def _on_piece(
+    context: StepContext, start: float, end: float, data: Key, sign: int
 ) -> tuple[float, float, float]:
     """The largest lower end at nodes, the largest upper end, and what lies between nodes at most above that."""
-    times = uniform_nodes(np.array([start]), np.array([end]), nodes if end > start else 1)
+    times = uniform_nodes(np.array([start]), np.array([end]), NODES[0] if end > start else 1)
     value, radius = context.environment(ROW, times).evaluate(data).to_float()
     q, r = (np.broadcast_to(a, (1, times.shape[1], 1, 1, 1)).ravel() for a in (value, radius))
     if not (np.isfinite(q).all() and np.isfinite(r).all()):

@@ -52,8 +52,8 @@ class Recent(Generic[Value]):
         return value
 
 
-def ask(kind: str, args: Sequence[Any], parameters: Mapping[str, Any]) -> Array | Measured:
-    """The oracle's answer: an instruction of the traced program where an argument is traced, else a number.
+def ask(kind: str, args: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+    """The oracle's answer: an `Array` of the traced program where an argument is traced, else a `Measured` number.
 
     Args:
         args: traced arrays, or arrays of numbers, which are rounded to float64.

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from proofs_checks.conjectures.measured import Measured, ask, is_traced
+from proofs_checks.conjectures.measured import ask, is_traced
 from theory.errors import LemmataError
-from theory.tracing import Array, array
+from theory.tracing import array
 
 RELU, FEATURES, MARGIN = (
     "convex optimum: ReLU network",
@@ -26,7 +26,7 @@ WIDTH = 128
 MOST_COUNT = 10**12
 
 
-def relu_optimum(X: Any, y: Any, beta: Any, loss: str = "squared") -> Array | Measured:
+def relu_optimum(X: Any, y: Any, beta: Any, loss: str = "squared") -> Any:
     """min over two-layer ReLU networks of any width of loss(f) + (beta/2) Σ_j (‖w_j‖² + v_j²).
 
     The loss is the *sum* ½ ‖f - y‖² ("squared") or Σ log(1 + e^{-y f}) ("logistic", labels 1 and -1). Source: Pilanci &
@@ -44,7 +44,7 @@ def relu_optimum(X: Any, y: Any, beta: Any, loss: str = "squared") -> Array | Me
     return ask("optimum", (X, y, beta), parameters)
 
 
-def margin(X: Any, y: Any, space: str = "f1") -> Array | Measured:
+def margin(X: Any, y: Any, space: str = "f1") -> Any:
     """The largest min_i y_i f(x_i) over the unit ball of a space of networks, at least 0.
 
     "f1": two-layer ReLU networks with Σ |c_j| ‖u_j‖ <= 1; "f2": the features at the start (see `lemmata.margin`).
@@ -69,7 +69,7 @@ def ufm(
     lambda_h: Any,
     bias: bool = False,
     targets: Any = None,
-) -> Array | Measured:
+) -> Any:
     """min of (1/N) Σ_j n_j l_j(Wᵀh_j + b) + (λ_W/2)‖W‖² + (λ_H/2) Σ_j n_j ‖h_j‖², a *mean* over samples, any width.
 
     Args:
@@ -91,7 +91,7 @@ def upfm(
     lambda_h: Any,
     bias: bool = False,
     targets: Any = None,
-) -> Array | Measured:
+) -> Any:
     """The same minimum over features h_j >= 0; see `ufm`."""
     return _features("upfm", classes, per_class, loss, lambda_w, lambda_h, bias, targets)
 
@@ -105,7 +105,7 @@ def _features(
     lambda_h: Any,
     bias: bool,
     targets: Any,
-) -> Array | Measured:
+) -> Any:
     _choice("loss", loss, ("ce", "mse"))
     if type(bias) is not bool:
         raise LemmataError(f"bias = {bias!r:.40}: give True or False")
