@@ -1,7 +1,8 @@
 """Batched local ascent on how nearly the conclusions of a program fail.
 
 The *slack* of ``lhs <= rhs`` is (lhs - rhs) / (|lhs| + |rhs|), in [-1, 1], positive where the relation fails; of
-``lhs == rhs`` it is |lhs - rhs| / (|lhs| + |rhs|). The ascent raises the largest slack of the conclusions, less ten
+``lhs == rhs`` it is |lhs - rhs| / (|lhs| + |rhs|); below -1 it tells how far a negative side is from a positive one.
+The ascent raises the largest slack of the conclusions, less ten
 times what the hypotheses fail by. It is a search: nothing that it returns is evidence, and whoever uses it judges the
 points again.
 """
@@ -85,7 +86,10 @@ def objective(
             lhs = lhs.reshape(lhs.shape[0], *(1,) * -missing, *lhs.shape[1:])
         gap = lhs - rhs
         gap = gap.abs() if r.op == "==" else gap
-        return (gap / (lhs.abs() + rhs.abs() + TINY)).reshape(len(gap), -1)
+        # between a negative and a positive side the slack is flat: lead towards the nearer change of sign
+        apart = (lhs < 0) & (rhs > 0) & (r.op != "==")
+        flat = torch.where(apart, torch.minimum(lhs.abs(), rhs.abs()), torch.zeros_like(gap))
+        return ((gap - flat) / (lhs.abs() + rhs.abs() + TINY)).reshape(len(gap), -1)
 
     worst = [s.amax(1) for s in map(slack, conclusions) if s.shape[1]]
     if not worst:

@@ -25,6 +25,7 @@ WIDEST, NARROWEST, ASKING = 1024, 16, 64  # lanes of a batch; of one that asks o
 ENTRIES = 1 << 21  # of all intermediate results of a batch
 ELITES = 48
 ALIKE = 6  # elites with the same score
+OPEN = 8  # elites that are undecided: near them there is little to decide
 CLIMBERS, STEPS = 24, 12
 CLIMB_EVERY = 4  # generations
 KEPT = 4  # violating cases of a unit
@@ -37,7 +38,7 @@ class Task:
     Attributes:
         bases: drawn cases of one structure; what is not free is taken from them. count: how many cases to judge.
         seed: of everything random. constants: exact values of the free constants. simple: begin with small integers.
-        seconds: when to stop in any case; None for reproducible searches.
+        deadline: of `time.monotonic`, when to stop in any case; None for reproducible searches.
     """
 
     traced: Traced
@@ -46,7 +47,7 @@ class Task:
     seed: tuple[int, ...]
     constants: Mapping[str, Fraction] = field(default_factory=dict)
     simple: bool = False
-    seconds: float | None = None
+    deadline: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,26 +89,31 @@ class _Herd:
     points: Array
     of: NDArray[np.intp]
     scores: Array
+    open: NDArray[np.bool_]  # undecided
 
     def __len__(self) -> int:
         return len(self.scores)
 
-    def join(self, points: Array, of: NDArray[np.intp], scores: Array) -> _Herd:
+    def join(self, new: _Herd) -> _Herd:
         """The best of both, not too many alike: what touches by construction must not crowd out the rest."""
-        points = np.concatenate([self.points, points])
-        of = np.concatenate([self.of, of])
-        scores = np.concatenate([self.scores, scores])
+        points = np.concatenate([self.points, new.points])
+        of = np.concatenate([self.of, new.of])
+        scores = np.concatenate([self.scores, new.scores])
+        undecided = np.concatenate([self.open, new.open])
         order = np.argsort(-scores, kind="stable")
         seen: dict[float, int] = {}
         kept = []
-        for k in order[: 16 * ELITES]:
+        room = OPEN
+        for k in order.tolist():
             score = round(float(scores[k]), 9)
             seen[score] = seen.get(score, 0) + 1
-            if seen[score] <= ALIKE:
-                kept.append(k)
+            if seen[score] > ALIKE or (undecided[k] and not room):
+                continue
+            room -= bool(undecided[k])
+            kept.append(k)
             if len(kept) == ELITES:
                 break
-        return _Herd(points[kept], of[kept], scores[kept])
+        return _Herd(points[kept], of[kept], scores[kept], undecided[kept])
 
 
 def width(traced: Traced) -> int:
@@ -120,14 +126,14 @@ def width(traced: Traced) -> int:
 
 def explore(task: Task) -> Outcome:
     """Judge ``task.count`` cases of one structure, or fewer where one is violated or time is over."""
-    from proofs_checks.conjectures.judge import UNDEFINED, VIOLATED, judge
+    from proofs_checks.conjectures.judge import UNDECIDED, UNDEFINED, VIOLATED, judge
     from proofs_checks.conjectures.oracles import float_oracles
 
-    deadline = math.inf if task.seconds is None else time.monotonic() + task.seconds
+    deadline = math.inf if task.deadline is None else task.deadline
     lanes = Lanes(task.bases)
     rng = np.random.default_rng(task.seed)
     oracles = float_oracles() if task.traced.program.oracles else None
-    herd = _Herd(lanes.points[:0], np.zeros(0, dtype=np.intp), np.zeros(0))
+    herd = _Herd(lanes.points[:0], np.zeros(0, dtype=np.intp), np.zeros(0), np.zeros(0, dtype=bool))
     total = Outcome()
     size, generation = width(task.traced), 0
     while total.cases < task.count and time.monotonic() < deadline:
@@ -150,7 +156,7 @@ def explore(task: Task) -> Outcome:
             worst = bad[np.argsort(-scores[bad], kind="stable")][:KEPT]
             found = tuple(lanes.case(points[k], int(of[k])) for k in worst)
             return replace(total, violated=found, elites=found)
-        herd = herd.join(points, of, scores)
+        herd = herd.join(_Herd(points, of, scores, judged.status == UNDECIDED))
         generation += 1
     elites = tuple(
         lanes.case(p, int(o)) for p, o in zip(herd.points[:KEPT], herd.of[:KEPT], strict=True)

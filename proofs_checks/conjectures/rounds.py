@@ -19,6 +19,10 @@ UNITS = 8  # of a round, whatever the number of processes
 FIRST_COUNT, MOST_COUNT = 1024, 16384  # cases of a unit
 BASES = 64  # drawn cases that a unit starts from
 UNDECIDED_SHARE = 0.5
+BARREN, SIT_OUT = (
+    0.02,
+    4,
+)  # a structure with a smaller share of deciding cases sits out so many passes
 
 
 @dataclass
@@ -80,6 +84,9 @@ class Rounds:
         self._conjecture, self._seed = conjecture, seed
         self._elites: list[tuple[ConjectureCase, ...]] = [() for _ in self.groups]
         self._best = [-float("inf") for _ in self.groups]
+        self._idle = [
+            0 for _ in self.groups
+        ]  # rounds to sit out: where nothing is decided, searching is vain
         self._asked: list[int] = []
         self._answers = 0
         self._round = self._next = 0
@@ -93,23 +100,31 @@ class Rounds:
         for unit in range(UNITS):
             if left <= 0:
                 break
-            if unit == UNITS - 1 and self._round % 2:
-                k = max(range(len(self.groups)), key=self._best.__getitem__)
-            else:
-                k = self._next % len(self.groups)
-                self._next += 1
+            k = self._choose(unit)
             bases = (*self._elites[k], *self._some(k))
             traced = self._conjecture.trace(bases[0])
             batches = min(FIRST_COUNT << (2 * min(passes, 8)), MOST_COUNT) // FIRST_COUNT
             count = min(batches * width(traced), left)
-            seconds = None if budget.seconds is None else max(budget.deadline - time.monotonic(), 0)
+            deadline = None if budget.seconds is None else budget.deadline
             simple = passes == 0
             at = (self._seed, self._round, unit)
-            out.append(Task(traced, bases, count, at, confirm.constants, simple, seconds))
+            out.append(Task(traced, bases, count, at, confirm.constants, simple, deadline))
             self._asked.append(k)
             left -= count
         self._round += 1
         return out
+
+    def _choose(self, unit: int) -> int:
+        """The closest to failing in one unit of every other round, otherwise the next that does not sit out."""
+        if unit == UNITS - 1 and self._round % 2:
+            return max(range(len(self.groups)), key=self._best.__getitem__)
+        for _ in self.groups:
+            k = self._next % len(self.groups)
+            self._next += 1
+            if not self._idle[k]:
+                return k
+            self._idle[k] -= 1
+        return k
 
     def _some(self, k: int) -> Sequence[ConjectureCase]:
         """Another part of the drawn cases in every round."""
@@ -123,6 +138,8 @@ class Rounds:
         self._answers += 1
         if outcome.elites:
             self._elites[k] = outcome.elites
+        if outcome.deciding < BARREN * outcome.cases:
+            self._idle[k] = SIT_OUT
         if outcome.tightest is not None:
             self._best[k] = max(self._best[k], outcome.tightest[0])
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from proofs_checks.conjectures.batches import Task, explore
 from proofs_checks.conjectures.case import ConjectureCase
@@ -70,9 +69,8 @@ def _search(
         )
     weight = max(sum(len(i.args) + 1 for i in traced.program.instructions), 1)
     count = ORACLE_CASES if traced.program.oracles else max(min(CASES, WEIGHT // weight), 64)
-    task = Task(traced, tuple(group[:64]), count, seed, confirm.constants, simple=True)
-    if deadline is not None:
-        task = replace(task, seconds=max(deadline - time.monotonic(), 0.0))
+    bases = tuple(group[:64])
+    task = Task(traced, bases, count, seed, confirm.constants, simple=True, deadline=deadline)
     return next((c for c in explore(task).violated if confirm.fails(c)), None)
 
 
