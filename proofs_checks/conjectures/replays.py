@@ -11,7 +11,8 @@ from proofs_checks import api
 from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.conjecture import Conjecture
 from proofs_checks.conjectures.judge import judge_exact
-from proofs_checks.conjectures.oracles import ball_oracles
+from proofs_checks.conjectures.judge_codes import HOLDS, NAMES, UNDEFINED, VIOLATED
+from proofs_checks.conjectures.oracles import ball_oracles, float_oracles
 from proofs_checks.verdict import Rigor, Status, Verdict
 from theory.errors import LemmataError
 from theory.statement import Statement
@@ -35,12 +36,13 @@ def verdict_on(target: Conjecture | Statement, case: Any) -> Verdict:
             f"{target.name} has the free constant {next(iter(traced.constants))!r}: it claims nothing for a single "
             "value; search for its best value with lemmata.refute, or put a number there"
         )
-    found = judge_exact(traced, case, oracles=ball_oracles())
-    if str(found.status) == "undefined":
+    found = judge_exact(traced, case, oracles=ball_oracles(), floats=float_oracles())
+    if found.status == UNDEFINED:
         raise LemmataError(f"{target.where(found.line)}: {found.reason}")
-    status = Status(str(found.status))
-    lhs, rhs = (_logarithm(x) for x in (found.lhs, found.rhs))
-    ratio = found.log_ratio
+    status = Status(NAMES[found.status])
+    decided = found.status in (HOLDS, VIOLATED)
+    lhs, rhs = (_logarithm(x) if decided else None for x in (found.lhs, found.rhs))
+    ratio = found.log_ratio if decided and not math.isnan(found.log_ratio) else None
     return Verdict(
         target.name,
         case.hash,
@@ -48,7 +50,7 @@ def verdict_on(target: Conjecture | Statement, case: Any) -> Verdict:
         Rigor.NUMERICAL,
         tightness=None if ratio is None else math.exp(ratio) if ratio < 709 else math.inf,
         log_tightness=ratio,
-        error=found.error,
+        error=found.error if decided else None,
         log_lhs=lhs,
         log_rhs=rhs,
         domain_covered=True,
