@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,20 +32,19 @@ def two_layer(draw: Draw) -> Case:
     """
     X, y, name = _points(draw)
     W0, signs = initialisation(h=draw["h"], d=X.shape[1], seed=[draw.seed, 2])
-    v0 = None
+    start: dict[str, Any] = {"signs": signs}
     if not draw["balanced"]:
         outer = np.random.default_rng([draw.seed, 3]).standard_normal(len(W0))
-        v0, signs = outer * np.linalg.norm(W0, axis=1), None
+        start = {"v0": outer * np.linalg.norm(W0, axis=1)}
     case = Case.create(
         X,
         y,
         W0=W0,
-        signs=signs,
-        v0=v0,
         log10_eps=draw.number("log10_eps", LOG10_EPS),
         loss=draw["loss"] or draw.losses[0],
         name=name,
         seed=draw.seed,
+        **start,
     )
     if draw["log10_eps"] is None and draw["data"] == "orthogonal" and draw["balanced"]:
         return alignment_scale(case)

@@ -150,8 +150,8 @@ class Cluster:
                 self._client = Client(address, timeout=TIMEOUT, set_as_default=False)
             except (OSError, ValueError, ImportError) as error:
                 raise LemmataError(
-                    f"no scheduler answers at {address} within {TIMEOUT:g} s; start one with `dask scheduler`, or leave "
-                    "--scheduler out"
+                    f"no scheduler answers at {address} within {TIMEOUT:g} s; start one with `dask scheduler`, or "
+                    "leave --scheduler out"
                 ) from error
         try:
             self._client.wait_for_workers(1, timeout=TIMEOUT)
@@ -173,8 +173,8 @@ class Cluster:
             found = self._client.submit(function, pure=False).result(timeout=PROBE)
         except Exception as error:
             raise LemmataError(
-                f"the workers of {self.address} cannot import lemmata ({type(error).__name__}: {error!s:.200}); install "
-                "it in their environment"
+                f"the workers of {self.address} cannot import lemmata ({type(error).__name__}: {error!s:.200}); "
+                "install it in their environment"
             ) from error
         if found != wanted:
             raise LemmataError(

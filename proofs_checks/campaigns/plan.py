@@ -54,8 +54,8 @@ class Plan:
 
     def point(self, index: int) -> dict[str, Value]:
         """The values of all axes at a point."""
-        rest, out = index // self.spec.samples, {}
-        for axis, values in reversed(self.grid.items()):
+        rest, out = index // self.spec.samples, dict[str, Value]()
+        for axis, values in reversed(list(self.grid.items())):
             rest, which = divmod(rest, len(values))
             out[axis] = values[which]
         out = {axis: out[axis] for axis in self.grid}
@@ -163,7 +163,9 @@ def plan(spec: Spec) -> Plan:
 
 
 def _plain(given: tuple[Value, ...] | Range) -> Any:
-    return list(given) if isinstance(given, tuple) else [given.low, given.high, given.scale]
+    if isinstance(given, tuple):
+        return list(given)
+    return {"low": given.low, "high": given.high, "scale": given.scale}
 
 
 def _hash(*parts: object) -> int:

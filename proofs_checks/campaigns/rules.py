@@ -36,25 +36,26 @@ class Rule:
         Raises:
             LemmataError: another kind, or outside of the range.
         """
+        checked: Value = value
         if self.kind is None:
-            return value  # type: ignore[no-any-return]
+            return checked
         if self.kind is float and type(value) is int:
-            value = float(value)
+            value = checked = float(value)
         if type(value) is not self.kind:
             words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
             raise LemmataError(f"axis {axis}: {value!r:.60} is not {words[self.kind]}")
-        if self.choices and value not in self.choices:
+        if self.choices and isinstance(checked, str) and checked not in self.choices:
             raise LemmataError(
-                f"axis {axis}: unknown value {value!r:.60}; {nearest(value, self.choices)}"
+                f"axis {axis}: unknown value {checked!r:.60}; {nearest(checked, self.choices)}"
             )
-        if self.kind in (int, float):
-            outside = value <= self.low if self.open_low else value < self.low
-            if outside or value > self.high:
+        if isinstance(checked, int | float) and self.kind is not bool:
+            outside = checked <= self.low if self.open_low else checked < self.low
+            if outside or checked > self.high:
                 bracket = "(" if self.open_low else "["
                 raise LemmataError(
-                    f"axis {axis}: {value:g} is outside of {bracket}{self.low:g}, {self.high:g}]"
+                    f"axis {axis}: {checked:g} is outside of {bracket}{self.low:g}, {self.high:g}]"
                 )
-        return value  # type: ignore[no-any-return]
+        return checked
 
     def grid(self, axis: str, given: tuple[Value, ...] | Range) -> tuple[Value, ...]:
         """The values of an axis of a grid, in their order.

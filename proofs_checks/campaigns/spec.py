@@ -233,7 +233,7 @@ def _listed(axis: str, values: Sequence[Any]) -> tuple[Value, ...]:
 def _range(axis: str, given: Mapping[str, Any], first: str, last: str, steps: int) -> Range:
     ends = []
     for key in (first, last):
-        value = given.get(key)
+        value: Any = given.get(key)
         if type(value) not in (int, float) or not math.isfinite(value):
             raise LemmataError(f"axis {axis}: {key} = {value!r:.60}: give a finite number")
         ends.append(float(value))
