@@ -16,7 +16,7 @@ from theory.errors import LemmataError
 
 RELU_GRID = 2.0**-12  # entries on it keep exact numbers short
 RELU_PARTS = {"less decay": 0.9, "more decay": 1.2, "perturbed": 1.0}  # of β
-TRIES = 10_000  # draws of a point on the right side
+TRIES = 1000  # draws of a point on the right side
 
 
 def features(draw: Draw) -> FeatureCase:
@@ -113,17 +113,19 @@ def perceptron(draw: Draw) -> PerceptronCase:
     least = Fraction(draw["margin"]) ** 2 * sum((t * t for t in u), Fraction(0))
     points: list[list[Fraction]] = []
     y: list[int] = []
-    for _ in range(TRIES + n):
+    tries = 0
+    while len(points) < n:
+        tries += 1
+        if tries > TRIES * n:
+            raise LemmataError(
+                f"margin = {draw['margin']:g}: hardly any point is that far away; give less"
+            )
         x = [_entry(rng, 2) for _ in range(d)]
         side = sum((s * t for s, t in zip(u, x, strict=True)), Fraction(0))
-        if side and side * side >= least and len(points) < n:
+        if side and side * side >= least:
             right = (side > 0) == (len(points) >= flips)
             points.append(x)
             y.append(1 if right else -1)
-    if len(points) < n:
-        raise LemmataError(
-            f"margin = {draw['margin']:g}: hardly any point is that far away; give less"
-        )
     return PerceptronCase.create(
         points, y, u, passes=draw["passes"], name=f"drawn n={n} d={d}", seed=draw.seed
     )
