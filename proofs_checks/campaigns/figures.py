@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from proofs_checks.campaigns.levels import Levels
+from proofs_checks.campaigns.replays import file_stem
 from proofs_checks.campaigns.summary import STATUSES, Cell, Summary, TargetSummary
 from proofs_checks.figures import BLUE, GREEN, GREY, ORANGE, canvas, save
 from proofs_checks.verdict import Status
@@ -43,7 +44,7 @@ def draw(summary: Summary, folder: Path, *, value: str | None = None) -> list[Pa
     for target in summary.targets.values():
         if not summary.x or not target.all.total:
             continue
-        stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in target.name)
+        stem = file_stem(target.name)
         if not summary.y:
             files.append(folder / f"{stem}-{summary.x}.png")
             _draw_lines(target, summary.axes[summary.x], files[-1])

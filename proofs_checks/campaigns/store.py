@@ -132,7 +132,7 @@ class Store:
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
         try:
-            _write(_part(self.folder, unit), sink.getvalue())
+            _write(part_path(self.folder, unit), sink.getvalue())
         except OSError as error:
             raise LemmataError(
                 f"part {unit} cannot be written to {self.folder}: {error.strerror or error}; {len(self.done)} of "
@@ -153,7 +153,7 @@ def part_files(folder: Path) -> Iterator[tuple[int, Path]]:
         digits = path.name.removeprefix(PREFIX).removesuffix(SUFFIX)
         if path.name != f"{PREFIX}{digits}{SUFFIX}" or not (digits.isascii() and digits.isdigit()):
             raise _foreign(path, "its name is none of a part")
-        if path != _part(folder, int(digits)):
+        if path != part_path(folder, int(digits)):
             raise _foreign(path, "its name is none of a part")
         yield int(digits), path
 
@@ -255,7 +255,8 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _part(folder: Path, unit: int) -> Path:
+def part_path(folder: Path, unit: int) -> Path:
+    """Where the part of a unit is."""
     return folder / PARTS / f"{PREFIX}{unit:08d}{SUFFIX}"
 
 

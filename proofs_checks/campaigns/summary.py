@@ -25,7 +25,10 @@ STATUSES = tuple(str(s) for s in Status)
 QUANTILES = (0.5, 0.9, 1.0)
 WORST = 5  # cases that are listed per target
 MOST_REASONS, DIFFERENT = 5, 1000  # reasons that are listed, and told apart
-COLUMNS = ("target", "status", "log_tightness", "seconds", "case_hash", "point", "replicate", "reason")  # fmt: skip
+COLUMNS = (
+    *("unit", "target", "point", "replicate"),
+    *("status", "log_tightness", "seconds", "case_hash", "reason"),
+)
 KINDS = {"int": int, "float": float, "str": str, "bool": bool}
 DECIDING = (str(Status.HOLDS), str(Status.VIOLATED))
 
