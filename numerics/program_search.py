@@ -1,10 +1,10 @@
 """Batched local ascent on how nearly the conclusions of a program fail.
 
 The *slack* of ``lhs <= rhs`` is (lhs - rhs) / (|lhs| + |rhs|), in [-1, 1], positive where the relation fails; of
-``lhs == rhs`` it is |lhs - rhs| / (|lhs| + |rhs|); below -1 it tells how far a negative side is from a positive one.
-The ascent raises the largest slack of the conclusions, less ten
-times what the hypotheses fail by. It is a search: nothing that it returns is evidence, and whoever uses it judges the
-points again.
+``lhs == rhs`` it is |lhs - rhs| / (|lhs| + |rhs|). Where a negative side faces a positive one the slack is flat; there
+min(|lhs|, |rhs|) / (|lhs| + |rhs|) is taken off. The ascent raises the largest slack of the conclusions, less ten times
+what the hypotheses fail by. It is a search: nothing that it returns is evidence, and whoever uses it judges the points
+again.
 """
 
 from __future__ import annotations
