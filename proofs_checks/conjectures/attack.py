@@ -32,7 +32,7 @@ from theory.statement import Statement
 
 SECONDS = 60.0  # where neither seconds nor cases are given
 ROUND = 4  # batches of new cases in a round, and as many of moved ones
-FIRST = 3  # rounds of simple cases before the default ones
+FIRST = 2  # rounds of simple cases before the default ones
 ELITE = 6
 SCALES = (0.5, 0.1, 0.02, 0.004)
 SHRINK_SECONDS = 15.0  # at most, where there is a budget of seconds

@@ -24,7 +24,7 @@ SAMPLES = 2000
 MORE = 4  # times as many samples confirm a violation
 
 
-class FeatureAdaptor(PlainAdaptor):
+class FeatureAdaptor(PlainAdaptor[FeatureCase]):
     """Few classes with few points, decay around the thresholds √n_j/N."""
 
     def draw(self, rng: Random, level: int) -> Sequence[FeatureCase]:
@@ -105,7 +105,7 @@ class FeatureAdaptor(PlainAdaptor):
         return case.N + case.K, decay
 
 
-class GaussianAdaptor(PlainAdaptor):
+class GaussianAdaptor(PlainAdaptor[GaussianCase]):
     """Sizes around the number of coordinates at which every second class can collapse.
 
     An attack makes many tests. The error probability ALPHA is shared over all of them: the i-th test has the share

@@ -31,16 +31,18 @@ LANES = 16  # networks on one data set, which are integrated together
 EDGES = (0.99, 0.95, 0.7, 0.5, 0.25)  # √h ε close to 1
 DECADES = (-20.0, -40.0, -60.0, -120.0, -200.0, -300.0, -700.0)
 LIMITS = (0.249999, 0.2, 0.05, 0.01)  # ε √h X_max W_max², which statements want to be at most 1/4
+BEYOND = (1.0, 4.0, 16.0)
 LARGEST_WEIGHT = 1e100
 
 
-class FlowAdaptor(PlainAdaptor):
+class FlowAdaptor(PlainAdaptor[Case]):
     """Few points and few neurons, in special positions to one another, at scales from 1 to 1e-700."""
 
     def __init__(self, statement: Statement) -> None:
         super().__init__(statement)
         self.balanced = "balanced start" in self.hypotheses
         self.aligning = "T ≥ t_c" in self.hypotheses
+        self.limits = LIMITS if "small initialisation" in self.hypotheses else (*LIMITS, *BEYOND)
         self.reduction = statement.setting.reduction
 
     # -- drawing ------------------------------------------------------------------------------------------------
@@ -49,8 +51,7 @@ class FlowAdaptor(PlainAdaptor):
         level = min(level, LARGE_LEVEL)
         X, y = self._data(rng, level)
         loss = str(rng.choice(self.losses))
-        sizes = [1, 2, 3, 4, 8, 16]
-        h = int(rng.choice(sizes[: 3 + level // 2]))
+        h = int(rng.choice([1, 2, 3, 4, 8, 16], p=[0.3, 0.25, 0.2, 0.05, 0.1, 0.1]))
         drawn = [self._network(rng, X, y, h, loss) for _ in range(LANES)]
         return [c for c in drawn if c is not None]
 
@@ -86,7 +87,7 @@ class FlowAdaptor(PlainAdaptor):
         d = X.shape[1]
         points = X[np.linalg.norm(X, axis=1) > 0]
         chosen = points[rng.integers(len(points), size=h)]
-        kind = rng.choice(["gaussian", "points", "crowd", "opposite", "equal", "integers"])
+        kind = rng.choice(["gaussian", "points", "crowd", "crowd", "opposite", "equal", "integers"])
         if kind == "points":
             W = chosen + float(rng.choice([0.0, 1e-2, 1e-4])) * rng.standard_normal((h, d))
         elif kind == "crowd":
@@ -119,7 +120,7 @@ class FlowAdaptor(PlainAdaptor):
 
     def _network(self, rng: Random, X: Float, y: Float, h: int, loss: str) -> Case | None:
         W0 = self._directions(rng, X, y, h)
-        kind = rng.choice(["edge", "moderate", "small", "tiny"])
+        kind = rng.choice(["edge", "edge", "moderate", "small", "tiny"])
         if self.aligning and rng.random() < 0.8:
             kind = "tiny"
         root = 0.5 * math.log(h)
@@ -134,7 +135,7 @@ class FlowAdaptor(PlainAdaptor):
         size = float(rng.choice([1.0, 0.5, 2.0, 4.0]))
         if rng.random() < 0.6 and kind != "tiny":
             X_max = float(np.linalg.norm(X, axis=1).max())
-            limit = float(rng.choice(LIMITS))
+            limit = float(rng.choice(self.limits))
             size = min(math.sqrt(limit / (math.exp(log_eps + root) * X_max)), LARGEST_WEIGHT)
         signs = rng.choice([-1.0, 1.0], h)
         pattern = rng.choice(["random", "random", "one", "minus", "first"])
@@ -177,7 +178,8 @@ class FlowAdaptor(PlainAdaptor):
         if rng.random() < 0.5:
             for _ in range(LANES):
                 W0 = _noise(case.W0, rng, scale)
-                log_eps = case.log_eps * math.exp(0.3 * scale * rng.standard_normal())
+                noise = min(abs(case.log_eps), 1.0 + 0.3 * abs(case.log_eps))
+                log_eps = case.log_eps + scale * noise * rng.standard_normal()
                 v0 = _noise(case.v0[None], rng, scale)[0]
                 out.append(self._made(case.X, case.y, W0, _start(case, v0), log_eps, case.loss))
         else:

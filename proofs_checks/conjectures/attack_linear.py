@@ -26,7 +26,7 @@ FEW = 4
 STEPS = 2  # of gradient descent; a wrong law shows at the first one that moves
 
 
-class LinearAdaptor(PlainAdaptor):
+class LinearAdaptor(PlainAdaptor[LinearCase]):
     """Small layers of every shape: integers, Gaussian numbers, and degenerate ones."""
 
     def draw(self, rng: Random, level: int) -> Sequence[LinearCase]:

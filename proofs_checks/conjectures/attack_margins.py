@@ -23,11 +23,10 @@ from proofs_checks.margin_cases import ParityCase, PerceptronCase, UpdateCase, p
 from theory.errors import LemmataError
 from theory.statement import Statement
 
-SMALL_DIMENSION = 7
 FEW = 4  # cases that are drawn at a time
 
 
-class ParityAdaptor(PlainAdaptor):
+class ParityAdaptor(PlainAdaptor[ParityCase]):
     """All parities, the smallest first: there are finitely many."""
 
     def __init__(self, statement: Statement) -> None:
@@ -55,7 +54,7 @@ class ParityAdaptor(PlainAdaptor):
         return len(case.points) * case.dimension, case.k
 
 
-class PerceptronAdaptor(PlainAdaptor):
+class PerceptronAdaptor(PlainAdaptor[PerceptronCase]):
     """Small integer points, most of them on the right side of u."""
 
     def draw(self, rng: Random, level: int) -> Sequence[PerceptronCase]:
@@ -110,7 +109,7 @@ class PerceptronAdaptor(PlainAdaptor):
         return n * d + n + d, lengths((case.X, case.u))
 
 
-class UpdateAdaptor(PlainAdaptor):
+class UpdateAdaptor(PlainAdaptor[UpdateCase]):
     """Vectors of small integers."""
 
     def draw(self, rng: Random, level: int) -> Sequence[UpdateCase]:
@@ -137,12 +136,12 @@ class UpdateAdaptor(PlainAdaptor):
         rows = [case.w, case.w_bar, case.g]
         if len(case.w) > 1:
             for k in range(len(case.w)):
-                yield UpdateCase.create(*columns_without(rows, k), case.eta)
+                yield _update(columns_without(rows, k), case.eta)
         for other in simpler_rows(rows):
-            yield UpdateCase.create(*other, case.eta)
+            yield _update(other, case.eta)
         for eta in nearby(case.eta):
             if eta > 0:
-                yield UpdateCase.create(*rows, eta)
+                yield _update(rows, eta)
 
     def shapes(self, case: UpdateCase) -> dict[str, list[int]]:
         """The vectors and the step size."""
@@ -151,6 +150,11 @@ class UpdateAdaptor(PlainAdaptor):
     def cost(self, case: UpdateCase) -> Cost:
         """Entries of the three vectors."""
         return 3 * len(case.w) + 1, lengths((case.w, case.w_bar, case.g, [case.eta]))
+
+
+def _update(rows: Sequence[Sequence[Any]], eta: Fraction) -> UpdateCase:
+    w, w_bar, g = rows
+    return UpdateCase.create(w, w_bar, g, eta)
 
 
 def _made(create: Any, *args: Any, **options: Any) -> Any:

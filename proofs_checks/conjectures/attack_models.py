@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from proofs_checks.named import load
 from theory.statement import Statement
 
 Random = np.random.Generator
+C = TypeVar("C")  # the class of the cases
 Cost = tuple[int, int]  # entries, and how long their numbers are
 LARGE_LEVEL = 8  # from this level on draws do not grow any further
 
@@ -30,32 +32,32 @@ class Adaptor(Protocol):
         """A few new cases that are measured together; larger ones at higher levels. None at all: no more exist."""
         ...
 
-    def mutate(self, case: AnyCase, rng: Random, scale: float) -> Sequence[AnyCase]:
+    def mutate(self, case: Any, rng: Random, scale: float) -> Sequence[AnyCase]:
         """A few cases of the same shapes whose continuous parameters are off by about ``scale``, relatively."""
         ...
 
-    def simpler(self, case: AnyCase) -> Iterator[AnyCase]:
+    def simpler(self, case: Any) -> Iterator[AnyCase]:
         """Cases that are smaller, or have simpler numbers."""
         ...
 
-    def prepare(self, case: AnyCase) -> AnyCase:
+    def prepare(self, case: Any) -> Any:
         """A default case as the attack measures it."""
         ...
 
-    def again(self, case: AnyCase) -> AnyCase:
+    def again(self, case: Any) -> Any:
         """What is measured to confirm a violation: the case itself, or fresh samples."""
         ...
 
-    def shapes(self, case: AnyCase) -> dict[str, list[int]]:
+    def shapes(self, case: Any) -> dict[str, list[int]]:
         """Name -> shape of the arrays of a case."""
         ...
 
-    def cost(self, case: AnyCase) -> Cost:
+    def cost(self, case: Any) -> Cost:
         """What shrinking makes small: first the number of entries, then the length of the numbers."""
         ...
 
 
-class PlainAdaptor:
+class PlainAdaptor(Generic[C]):
     """What most adaptors share; by itself it knows the default cases only.
 
     Attributes:
@@ -67,31 +69,31 @@ class PlainAdaptor:
         self.losses = statement.setting.losses
         self.hypotheses = {h.name for h in statement.hypotheses}
 
-    def draw(self, rng: Random, level: int) -> Sequence[AnyCase]:
+    def draw(self, rng: Random, level: int) -> Sequence[C]:
         """None: nothing is known about how to draw cases."""
         return ()
 
-    def mutate(self, case: AnyCase, rng: Random, scale: float) -> Sequence[AnyCase]:
+    def mutate(self, case: C, rng: Random, scale: float) -> Sequence[C]:
         """None."""
         return ()
 
-    def simpler(self, case: AnyCase) -> Iterator[AnyCase]:
+    def simpler(self, case: C) -> Iterator[C]:
         """None."""
         return iter(())
 
-    def prepare(self, case: AnyCase) -> AnyCase:
+    def prepare(self, case: C) -> C:
         """The case as it is."""
         return case
 
-    def again(self, case: AnyCase) -> AnyCase:
+    def again(self, case: C) -> C:
         """The case itself."""
         return case
 
-    def shapes(self, case: AnyCase) -> dict[str, list[int]]:
+    def shapes(self, case: C) -> dict[str, list[int]]:
         """Unknown."""
         return {}
 
-    def cost(self, case: AnyCase) -> Cost:
+    def cost(self, case: C) -> Cost:
         """The same for all."""
         return 0, 0
 
@@ -121,7 +123,7 @@ def adaptor(statement: Statement) -> Adaptor:
         found: Adaptor = load(path, "adaptor")(statement)
         return found
     case_sets.groups([statement])  # raises where there is no case set
-    return PlainAdaptor(statement)
+    return PlainAdaptor[Any](statement)
 
 
 # -- numbers ----------------------------------------------------------------------------------------------------------
@@ -155,7 +157,7 @@ def nearby(x: float | Fraction) -> list[Fraction]:
     """Simpler numbers in place of one, the simplest first."""
     exact = Fraction(x)
     wanted = [Fraction(0), Fraction(1 if exact > 0 else -1)]
-    wanted += [Fraction(2 if exact > 0 else -2), Fraction(int(exact / 2))]
+    wanted += [Fraction(2 if exact > 0 else -2), Fraction(math.trunc(exact / 2))]
     wanted += [exact.limit_denominator(q) for q in (1, 2, 4, 10, 100)]
     return [c for c in dict.fromkeys(wanted) if length(c) < length(x)]
 

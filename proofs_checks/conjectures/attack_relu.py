@@ -28,7 +28,7 @@ FEW = 4
 GRID = 2.0**-8
 
 
-class ReluAdaptor(PlainAdaptor):
+class ReluAdaptor(PlainAdaptor[ReluCase]):
     """Small data, with networks that are optimal, nearly optimal, or anything."""
 
     def draw(self, rng: Random, level: int) -> Sequence[ReluCase]:

@@ -14,13 +14,19 @@ from typing import Any
 
 from proofs_checks.certificate import Certificate
 from proofs_checks.conjectures.certificate import certify_program
-from proofs_checks.conjectures.statement_programs import NoProgram, Raw, Variables, variables
+from proofs_checks.conjectures.statement_programs import (
+    NoProgram,
+    Raw,
+    Variables,
+    Violation,
+    variables,
+)
 from proofs_checks.measure import AnyCase
 from proofs_checks.verdict import Verdict
 from theory import array_functions as ops
 from theory.program import Program
 from theory.quantity import Quantity, Relation
-from theory.statement import Kind, Part, Statement
+from theory.statement import Kind, Statement
 from theory.tracing import Array, Comparison, Recorder, array, reduce
 
 AXES = {"j": 0, "i": 1, "k": 2}
@@ -45,24 +51,24 @@ def certify_statement(
     if part is None:
         return None, "no part of the statement was decided on the case"
     try:
-        return _certify(statement, part, case, verdict)
+        return _certify(Violation(statement, part, case, verdict))
     except NoProgram as reason:
         return None, str(reason)
 
 
-def _certify(
-    statement: Statement, part: Part, case: AnyCase, verdict: Verdict
-) -> tuple[Certificate | None, str]:
-    raw = Raw()
+def _certify(violation: Violation) -> tuple[Certificate | None, str]:
+    statement, part, raw = violation.statement, violation.part, Raw()
     with Recorder() as recorder:
-        known = variables(statement, case, verdict, raw)
+        known = variables(violation, raw)
         translator = _Translator(known)
         for hypothesis in statement.hypotheses:
             relation = statement.expand(hypothesis.relation)
             recorder.assume(translator.comparison(relation), hypothesis.name)
+        conclusion = translator.comparison(statement.expand(part.relation))
+        if raw.one_sided:
+            raw.facts.append(("the left side is the larger one", conclusion.rhs < conclusion.lhs))
         for name, fact in raw.facts:
             recorder.assume(fact, name)
-        conclusion = translator.comparison(statement.expand(part.relation))
         program = recorder.program([(part.name, conclusion)])
     pruned, optima = _pruned(program, raw.optima)
     values = {name: raw.values[name] for name in pruned.inputs}

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from proofs_checks.collapse_cases import FeatureCase
-from proofs_checks.conjectures.statement_programs import NoProgram, Raw, number
+from proofs_checks.conjectures.statement_programs import Makers, NoProgram, Raw, Violation, number
 from proofs_checks.relu_cases import ReluCase
-from proofs_checks.verdict import Verdict
 from theory import array_functions as ops
 from theory.tracing import Array, array
 
 FEATURE_FIELDS = ("model", "loss", "targets", "bias", "width")
 
 
-def features(case: FeatureCase, verdict: Verdict, raw: Raw) -> dict[str, Callable[[], Array]]:
+def features(violation: Violation, raw: Raw) -> Makers:
     """`proofs_checks.claims.collapse:FeatureClaim` and its kin."""
+    case: FeatureCase = violation.case
     n = raw.input("n", case.per_class)
     W, H = raw.input("lambda_W", case.lambda_W), raw.input("lambda_H", case.lambda_H)
     identity = [[int(j == k) for k in range(case.K)] for j in range(case.K)]
@@ -40,6 +38,11 @@ def features(case: FeatureCase, verdict: Verdict, raw: Raw) -> dict[str, Callabl
         arguments = {"multiplicities": n, "lambda_w": W, "lambda_h": H}
         return raw.optimum(found.certificate, arguments, FEATURE_FIELDS)
 
+    def bound(name: str) -> Array:
+        from proofs_checks.conjectures.statement_restricted import restricted
+
+        return restricted(name, violation.statement, violation.part, case, raw, J)
+
     return {
         "K": number(case.K),
         "N": lambda: n.sum(),
@@ -53,11 +56,14 @@ def features(case: FeatureCase, verdict: Verdict, raw: Raw) -> dict[str, Callabl
         "e": lambda: array(identity),
         "e_": lambda: array(identity),
         "J": J,
+        "V": lambda: bound("V"),
+        "J_c": lambda: bound("J_c"),
     }
 
 
-def network(case: ReluCase, verdict: Verdict, raw: Raw) -> dict[str, Callable[[], Array]]:
+def network(violation: Violation, raw: Raw) -> Makers:
     """`proofs_checks.claims.convex_relu:NetworkClaim`; the price M for points on a line, the larger of two numbers."""
+    case: ReluCase = violation.case
     X, y, beta = raw.input("X", case.X), raw.input("y", case.y), raw.input("beta", case.beta)
     W, v = raw.input("W", case.W), raw.input("v", case.v)
 

@@ -15,12 +15,12 @@ from typing import Any
 from proofs_checks.certificate import Certificate
 from proofs_checks.linear_case import LinearCase
 from proofs_checks.margin_cases import ParityCase, PerceptronCase, UpdateCase
-from proofs_checks.measure import AnyCase, has_time
+from proofs_checks.measure import has_time
 from proofs_checks.named import load
 from proofs_checks.verdict import Verdict
 from theory import array_functions as ops
 from theory.errors import LemmataError
-from theory.statement import Statement
+from theory.statement import Part, Statement
 from theory.tracing import Array, Comparison, active, array
 
 MOST_UPDATES = 400  # of the perceptron that are written out
@@ -38,20 +38,27 @@ class Raw:
     Attributes:
         values: input name -> its exact entries, flat. optima: number of an oracle instruction -> nested certificate.
         facts: named relations that the kernel has to verify besides the hypotheses.
+        one_sided: the violated equality has to fail upwards; see `statement_restricted`.
     """
 
     values: dict[str, list[Fraction]] = field(default_factory=dict)
     optima: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     facts: list[tuple[str, Comparison]] = field(default_factory=list)
+    one_sided: bool = False
+    _shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def input(self, name: str, value: Any) -> Array:
         """A number, a list or a list of rows of exact numbers, or a numpy array of floats, as an input."""
         if hasattr(value, "tolist"):
             value = value.tolist()
         flat: list[Fraction] = []
-        shape = _flatten(value, flat)
+        self._shapes[name] = _flatten(value, flat)
         self.values[name] = flat
-        return active().input(name, shape)
+        return self.again(name)
+
+    def again(self, name: str) -> Array:
+        """An input that was made before."""
+        return active().input(name, self._shapes[name])
 
     def optimum(
         self,
@@ -99,28 +106,42 @@ class Variables:
         return made.reshape([lengths.get(a, 1) for a in "jik"])
 
 
-Maker = Callable[[Any, Verdict, Raw], dict[str, Callable[[], Array]]]
+Makers = dict[str, Callable[[], Array]]
 
 
-def variables(statement: Statement, case: AnyCase, verdict: Verdict, raw: Raw) -> Variables:
+@dataclass(frozen=True)
+class Violation:
+    """What failed: a part of a statement, on a case, with a verdict."""
+
+    statement: Statement
+    part: Part
+    case: Any
+    verdict: Verdict
+
+
+Maker = Callable[[Violation, Raw], Makers]
+
+
+def variables(violation: Violation, raw: Raw) -> Variables:
     """The variables of a statement on a case, for the recorder that is active.
 
     Raises:
         NoProgram: trajectories, or a claim for which nothing is known.
     """
-    maker = MAKERS.get(statement.claim)
-    if maker is None and has_time(case):
+    claim = violation.statement.claim
+    maker = MAKERS.get(claim)
+    if maker is None and has_time(violation.case):
         raise NoProgram(
             "trajectories are integrated in floating point with an error bound: there is no certificate"
         )
     if maker is None:
         raise NoProgram(
-            f"the claim {statement.claim} measures numbers that the audit kernel cannot derive again: no certificate"
+            f"the claim {claim} measures numbers that the audit kernel cannot derive again: no certificate"
         )
     found: Maker = (
         load(maker, "program of a claim", "module:function") if isinstance(maker, str) else maker
     )
-    return Variables(found(case, verdict, raw))
+    return Variables(found(violation, raw))
 
 
 def number(value: int | Fraction) -> Callable[[], Array]:
@@ -129,8 +150,9 @@ def number(value: int | Fraction) -> Callable[[], Array]:
 
 
 # -- margins ----------------------------------------------------------------------------------------------------------
-def parity(case: ParityCase, verdict: Verdict, raw: Raw) -> dict[str, Callable[[], Array]]:
+def parity(violation: Violation, raw: Raw) -> Makers:
     """`proofs_checks.claims.margins:ParityClaim`: everything from the list of points."""
+    case: ParityCase = violation.case
     D, K = case.dimension, case.degree
     points = raw.input("points", case.points)
 
@@ -168,8 +190,9 @@ def parity(case: ParityCase, verdict: Verdict, raw: Raw) -> dict[str, Callable[[
     }
 
 
-def perceptron(case: PerceptronCase, verdict: Verdict, raw: Raw) -> dict[str, Callable[[], Array]]:
+def perceptron(violation: Violation, raw: Raw) -> Makers:
     """`proofs_checks.claims.margins:PerceptronClaim`: the run is written out, update by update."""
+    case: PerceptronCase = violation.case
     X, y, u = raw.input("X", case.X), raw.input("y", case.y), raw.input("u", case.u)
     n = len(case.X)
 
@@ -210,8 +233,9 @@ def _passes(case: PerceptronCase) -> int:
     return case.passes
 
 
-def update(case: UpdateCase, verdict: Verdict, raw: Raw) -> dict[str, Callable[[], Array]]:
+def update(violation: Violation, raw: Raw) -> Makers:
     """`proofs_checks.claims.margins:UpdateClaim`."""
+    case: UpdateCase = violation.case
     w, w_bar, g = (raw.input(k, getattr(case, k)) for k in ("w", "w_bar", "g"))
     eta = raw.input("eta", case.eta)
     return {
@@ -224,9 +248,10 @@ def update(case: UpdateCase, verdict: Verdict, raw: Raw) -> dict[str, Callable[[
 
 
 # -- linear networks --------------------------------------------------------------------------------------------------
-def descent(case: LinearCase, verdict: Verdict, raw: Raw) -> dict[str, Callable[[], Array]]:
+def descent(violation: Violation, raw: Raw) -> Makers:
     """`proofs_checks.claims.linear_networks:DescentClaim`, at the step that is violated."""
-    step = int(verdict.at or 0)
+    case: LinearCase = violation.case
+    step = int(violation.verdict.at or 0)
     if step >= MOST_ITERATES:
         raise NoProgram(f"step {step} is too late to be written out: no certificate")
     W1, W2, eta = raw.input("W1", case.W1), raw.input("W2", case.W2), raw.input("eta", case.eta)
