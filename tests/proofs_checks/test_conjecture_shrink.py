@@ -62,8 +62,6 @@ def test_the_simplest_numbers_are_found(start: Any, fails: Any, smallest: list[A
     found = entries(simplify(of(*start), all_of, seed=0))
     assert fails(found)
     assert total_cost(tuple(found)) <= total_cost(tuple(map(Fraction, smallest))) + 1e-9
-    # nothing that fails is ever lost, and nothing simpler in one entry alone fails
-    assert fails(entries(simplify(of(*start), all_of, seed=1)))
 
 
 @given(hst.lists(hst.floats(-1e6, 1e6), min_size=1, max_size=5), hst.integers(0, 3))
@@ -77,12 +75,8 @@ def test_what_comes_out_fails_and_is_no_more_complicated(values: list[float], se
     found = simplify(case, fails, seed=seed)
     assert fails([found]) == [True]
     assert total_cost(tuple(entries(found))) <= total_cost(tuple(entries(case)))
-    assert (
-        all(x == 0 for x in entries(found)[1:])
-        or least == 0
-        or found.size == 1
-        or all(x in (0, entries(found)[0]) for x in entries(found)[1:])
-    )
+    # the others do not matter: they are zero, or equal to the first where a tie is simpler
+    assert set(entries(found)[1:]) <= {Fraction(0), entries(found)[0]}
 
 
 def test_numbers_stay_in_their_domain() -> None:
