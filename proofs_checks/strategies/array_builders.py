@@ -71,10 +71,11 @@ def kernel_matrix(raw: SimpleNamespace) -> Any:
     norms = row_norms(X)
     scale = np.outer(norms, norms)
     # the angle of a point with itself is 0 exactly, and a zero point has the kernel 0
-    off = 1 - np.eye(n)
-    cosine = np.clip(G / safe(scale), -1, 1) * off + np.eye(n)
-    theta = np.arccos(cosine)
-    sine = np.sqrt(np.maximum(1 - cosine * cosine, 0))
+    same, other = np.eye(n), 1 - np.eye(n)
+    between = np.clip(G / safe(scale), -1, 1) * other
+    theta = np.arccos(between) * other
+    sine = np.sqrt(np.maximum(1 - between * between, 0)) * other
+    cosine = between + same
     half_turn = pi(theta)
     layers = 2 if raw.kernel == "ntk" else 1
     return scale * (sine + layers * (half_turn - theta) * cosine) / (2 * half_turn)
