@@ -20,6 +20,7 @@ from proofs_checks.batch import Float
 from proofs_checks.certificate import Certificate
 from proofs_checks.conjectures.measured import Recent
 from proofs_checks.conjectures.optima import FEATURES, MARGIN, RELU, WIDTH
+from proofs_checks.conjectures.optima_degenerate import equal_points, train_on_equal_points
 from proofs_checks.conjectures.optima_errors import perturbed
 from proofs_checks.exact_data import read_exact
 from theory.errors import LemmataError
@@ -113,12 +114,17 @@ def _solve(parameters: Mapping[str, Any], args: Sequence[Any], certify: bool) ->
 
 
 def _relu(values: Mapping[str, Any], loss: str, certify: bool) -> Solved:
+    from proofs_checks.relu_data import read_beta
     from proofs_checks.relu_training import convex_relu
 
+    X, y, beta = (values[k] for k in ("X", "y", "beta"))
+    if equal_points(X) and (loss == "squared" or set(y) <= {1, -1}):
+        gap = train_on_equal_points(X, y, read_beta(beta, "beta"), loss)
+        return Solved(gap.lower, gap.upper, gap.certificate)
     found = convex_relu(
-        values["X"],
-        values["y"],
-        beta=values["beta"],
+        X,
+        y,
+        beta=beta,
         loss=loss,
         gap=GAP if certify else ROUGH,
         certify=certify,

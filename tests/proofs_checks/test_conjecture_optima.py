@@ -85,6 +85,28 @@ def test_one_direction_is_soft_thresholding(beta: float) -> None:
     assert abs(found - true) <= found.error + 1e-12
 
 
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("point", [(3.0, 4.0), (0.0, 0.0), (-1.0, 0.125)])
+@pytest.mark.parametrize("beta", [0.125, 2.0, 100.0])
+def test_equal_points_are_solved_and_certified(loss: str, point: Any, beta: float) -> None:
+    points, labels = [list(point)] * 3, [1.0, -1.0, 1.0]
+    found = optima.relu_optimum(points, labels, beta, loss)
+    length = math.hypot(*point)
+
+    def value(c: float) -> float:
+        f = np.full(3, c)
+        own = (f - labels) @ (f - labels) / 2
+        if loss == "logistic":
+            own = np.log1p(np.exp(-np.array(labels) * f)).sum()
+        return float(own + (beta * abs(c) / length if length else 0.0))
+
+    best = value(0.0) if not length else min(map(value, np.linspace(-1.0, 1.0, 40_001)))
+    assert -1e-8 <= best - found <= 1e-6 and found.error < 1e-9
+    parameters = RELU if loss == "squared" else LOGISTIC
+    (ball,), data = ball_oracles()["optimum"](parameters, flat([points, labels, beta]), 128)
+    assert data is not None and ball.overlaps(arb(float(found), found.error + 1e-9))
+
+
 @pytest.mark.parametrize("space", ["f1", "f2"])
 def test_margins_are_those_of_the_solver(space: str) -> None:
     found, solved = optima.margin(X[:3], LABELS[:3], space), margin(X[:3], LABELS[:3], space=space)
@@ -155,8 +177,6 @@ def test_labels_are_exact_or_nothing_is_known(which: str) -> None:
 
 # -- what has no bound -----------------------------------------------------------------------------
 UNSOLVED: dict[str, tuple[list[Any], str]] = {
-    "zero points": ([np.zeros((2, 2)), np.ones(2), 1.0], "X is zero"),
-    "equal points": ([np.ones((2, 2)), np.ones(2), 1.0], "all rows of X are the same"),
     "no decay": ([X, y, 0.0], "positive number"),
     "negative decay": ([X, y, -1.0], "positive number"),
     "infinite": ([X, y, math.inf], "not finite"),
