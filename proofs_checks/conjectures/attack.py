@@ -33,7 +33,7 @@ from theory.statement import Statement
 SECONDS = 60.0  # where neither seconds nor cases are given
 ROUND = 4  # batches of new cases in a round, and as many of moved ones
 FIRST = 2  # rounds of simple cases before the default ones
-ELITE = 6
+ELITE = 5  # cases of each part that are moved about
 SCALES = (0.5, 0.1, 0.02, 0.004)
 SHRINK_SECONDS = 15.0  # at most, where there is a budget of seconds
 DEFAULT_CASES = 48
@@ -45,7 +45,7 @@ class _Seen:
 
     deciding: int = 0
     vacuous: int = 0
-    elite: list[tuple[float, str, AnyCase, Verdict]] = field(default_factory=list)
+    by_part: dict[str, dict[str, tuple[float, str, AnyCase, Verdict]]] = field(default_factory=dict)
     unconfirmed: int = 0
     refused: int = 0
     refusal: str = ""
@@ -57,10 +57,18 @@ class _Seen:
         self.vacuous += verdict.status is Status.VACUOUS
         score = verdict.log_tightness
         if verdict.deciding and score is not None and not math.isnan(score):
-            self.elite.append((-score, case.hash, case, verdict))
-            self.elite.sort(key=lambda e: e[:2])
-            kept = {e[1]: e for e in reversed(self.elite)}
-            self.elite = sorted(kept.values(), key=lambda e: e[:2])[:ELITE]
+            # part by part, as the search would otherwise forget all but the tightest of them
+            own = self.by_part.setdefault(verdict.part, {})
+            own[case.hash] = (-score, case.hash, case, verdict)
+            self.by_part[verdict.part] = {
+                e[1]: e for e in sorted(own.values(), key=lambda e: e[:2])[:ELITE]
+            }
+
+    @property
+    def elite(self) -> list[tuple[float, str, AnyCase, Verdict]]:
+        """(-log of the ratio, hash, case, verdict) of the cases closest to failing, over all parts the closest first."""
+        best = (e for own in self.by_part.values() for e in own.values())
+        return sorted(best, key=lambda e: e[:2])
 
     def remarks(self) -> Iterator[str]:
         """What a reader of the report should know."""

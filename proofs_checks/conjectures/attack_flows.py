@@ -175,21 +175,55 @@ class FlowAdaptor(PlainAdaptor[Case]):
     def mutate(self, case: Case, rng: Random, scale: float) -> Sequence[Case]:
         """Weights and scale moved on the same data, or the data moved under the same weights."""
         out = []
-        if rng.random() < 0.5:
-            for _ in range(LANES):
-                W0 = _noise(case.W0, rng, scale)
-                noise = min(abs(case.log_eps), 1.0 + 0.3 * abs(case.log_eps))
-                log_eps = case.log_eps + scale * noise * rng.standard_normal()
-                v0 = _noise(case.v0[None], rng, scale)[0]
-                out.append(self._made(case.X, case.y, W0, _start(case, v0), log_eps, case.loss))
-        else:
+        kind = rng.choice(["weights", "moves", "data"])
+        if kind == "data":
             X = _noise(case.X, rng, scale)
             for k in range(LANES // 2):
                 W0 = case.W0 if k == 0 else _noise(case.W0, rng, scale)
                 out.append(
                     self._made(X, case.y, W0, _start(case, case.v0), case.log_eps, case.loss)
                 )
+        for _ in range(0 if kind == "data" else LANES):
+            W0, v0, log_eps = case.W0, case.v0, case.log_eps
+            if kind == "weights":
+                W0, v0 = _noise(W0, rng, scale), _noise(v0[None], rng, scale)[0]
+                noise = min(abs(log_eps), 1.0 + 0.3 * abs(log_eps))
+                log_eps += scale * noise * rng.standard_normal()
+            else:
+                for _ in range(int(rng.integers(1, 3))):
+                    W0, v0, log_eps = self._move(case, rng, W0, v0, log_eps)
+            out.append(self._made(case.X, case.y, W0, _start(case, v0), log_eps, case.loss))
         return [c for c in out if c is not None]
+
+    def _move(
+        self, case: Case, rng: Random, W0: Float, v0: Float, log_eps: float
+    ) -> tuple[Float, Float, float]:
+        """One move that is not small: a sign, a neuron, or the scale put where statements are tight."""
+        W0, v0 = W0.copy(), v0.copy()
+        j, other = rng.integers(case.h, size=2)
+        kind = rng.choice(["flip", "copy", "same signs", "orthogonal", "edge", "limit"])
+        if kind == "flip":
+            v0[j] = -v0[j]
+        elif kind == "copy":
+            W0[j], v0[j] = W0[other], v0[other]
+        elif kind == "same signs":
+            v0 = np.abs(v0) * float(rng.choice([-1.0, 1.0]))
+        elif kind == "orthogonal":
+            x = case.X[rng.integers(case.n)]
+            size = float(x @ x)
+            if size > 0:
+                part = (W0[j] @ x) / size * x
+                W0[j] = W0[j] - (1.0 - float(rng.choice([0.0, 0.03, 0.1]))) * part
+        elif kind == "edge":
+            log_eps = math.log(float(rng.choice(EDGES))) - 0.5 * math.log(case.h)
+        else:
+            top = float(np.linalg.norm(W0, axis=1).max())
+            longest = float(np.linalg.norm(case.X, axis=1).max())
+            limit = math.log(float(rng.choice(self.limits))) - log_eps
+            size = 0.5 * (limit - 0.5 * math.log(case.h) - math.log(longest))
+            factor = math.exp(min(size, math.log(LARGEST_WEIGHT))) / top
+            W0, v0 = factor * W0, factor * v0
+        return W0, v0, log_eps
 
     # -- simplifying --------------------------------------------------------------------------------------------
     def simpler(self, case: Case) -> Iterator[Case]:

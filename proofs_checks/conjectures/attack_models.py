@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Generic, Protocol, TypeVar
@@ -129,11 +128,10 @@ def adaptor(statement: Statement) -> Adaptor:
 # -- numbers ----------------------------------------------------------------------------------------------------------
 def length(x: float | Fraction) -> int:
     """How long a number is to write: 0 for 0, 1 for ±1, 2 for ±2."""
-    if x in (0, 1, -1, 2, -2):
-        return int(abs(x))
-    if isinstance(x, float):
-        x = Fraction(repr(x))
-    p, q = abs(x.numerator), x.denominator
+    exact = Fraction(repr(x)) if isinstance(x, float) else Fraction(x)
+    p, q = abs(exact.numerator), exact.denominator
+    if q == 1 and p <= 2:
+        return p
     return 2 + len(str(p)) + (2 * len(str(q)) if q != 1 else 0)
 
 
@@ -157,7 +155,10 @@ def nearby(x: float | Fraction) -> list[Fraction]:
     """Simpler numbers in place of one, the simplest first."""
     exact = Fraction(x)
     wanted = [Fraction(0), Fraction(1 if exact > 0 else -1)]
-    wanted += [Fraction(2 if exact > 0 else -2), Fraction(math.trunc(exact / 2))]
+    wanted += [
+        Fraction(2 if exact > 0 else -2),
+        Fraction(abs(exact.numerator) // (2 * exact.denominator) * (1 if exact > 0 else -1)),
+    ]
     wanted += [exact.limit_denominator(q) for q in (1, 2, 4, 10, 100)]
     return [c for c in dict.fromkeys(wanted) if length(c) < length(x)]
 
