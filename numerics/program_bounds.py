@@ -86,16 +86,19 @@ def _input(i: Instruction, inputs: Mapping[str, Float], radii: Mapping[str, Floa
             )
         if rad.any():
             r = np.ascontiguousarray(np.moveaxis(np.broadcast_to(rad, mid.shape), 0, -1))
-    return close(m, r, grid(m), ())
+    return close(m, r, grid(m), (), terms=0)
 
 
 def _ask(
     i: Instruction, args: Sequence[Bounded], batch: int, oracles: Mapping[str, Oracle]
 ) -> Bounded:
     given = [_batch_first(a, (*a.m.shape[:-1], batch)) for a in args]
-    mid, rad = oracle_of(i, oracles)(i.attributes["parameters"], given)
+    measured = oracle_of(i, oracles)(i.attributes["parameters"], given)
     shape = (batch, *i.shape)
     try:
+        mid, rad = measured
+        if rad is None:
+            raise TypeError
         m, r = (np.broadcast_to(np.asarray(x, dtype=np.float64), shape) for x in (mid, rad))
     except (TypeError, ValueError):
         raise NumericsError(
@@ -103,7 +106,8 @@ def _ask(
             "return a pair of arrays (B, *shape)"
         ) from None
     m, r = (np.ascontiguousarray(np.moveaxis(x, 0, -1)) for x in (m, r))
-    return close(m, np.where(r < 0, np.inf, r), None, args, collect=_any_lane(len(i.shape)))
+    r = np.where(r < 0, np.inf, r)
+    return close(m, r, None, args, terms=0, collect=_any_lane(len(i.shape)))
 
 
 def _any_lane(depth: int) -> Callable[[Bounded], Any]:
@@ -133,7 +137,7 @@ def _constant(values: tuple[str, ...], shape: tuple[int, ...]) -> Bounded:
             rads.append(math.inf)
         mids.append(mid)
     m, r = np.array(mids).reshape(*shape, 1), np.array(rads).reshape(*shape, 1)
-    return close(m, r if r.any() else None, grid(m), ())
+    return close(m, r if r.any() else None, grid(m), (), terms=0)
 
 
 _PI = Bounded(np.full(1, math.pi), np.full(1, 2 * U), None)  # π - fl(π) = 1.2e-16

@@ -134,13 +134,14 @@ def close(
     """The result of an operation: radii inflated, underflow charged, and what is not finite put in order.
 
     Args:
-        terms: how many rounded numbers were added to get a radius.
+        terms: how many rounded numbers were added to get a radius; 0 where it is as it should be.
         inexact: the entries at which a product may have been rounded below the smallest normal number.
         collect: the entries of the result that depend on an undefined entry of an argument; by default entry-wise.
         undefined: entries that this operation leaves undefined.
     """
     if r is not None:
-        r = r * (UP if terms < 8 else 1.0 + (terms + 16) * 2.0**-51)
+        if terms:
+            r = r * (UP if terms < 8 else 1.0 + (terms + 16) * 2.0**-51)
         if inexact is not None and not r.min(initial=1.0) >= FLOOR:
             r = np.where((r < FLOOR) & inexact(), r + (terms + 8) * ETA, r)
     if np.isfinite(m.sum()) and undefined is None and (r is None or np.isfinite(r.sum())):

@@ -35,13 +35,21 @@ def _own(m: Float, size: Float, exact: Mask) -> Float:
     return np.where(exact, 0.0, size * ELEMENTARY + 4 * ETA)
 
 
+def _exactly(m: Float, r: Float | None) -> Float | None:
+    """The grid, in lanes where everything is exact."""
+    if r is None:
+        return grid(m)
+    exact = (r == 0).reshape(-1, r.shape[-1]).all(axis=0)
+    return np.where(exact, grid(m), 0.0) if exact.any() else None
+
+
 def exp(a: Bounded) -> Bounded:
     """e^a."""
     m = np.exp(a.m)
     r = _own(m, m, a.m == 0)
     if a.r is not None:
         r = r + (m + ETA) * np.expm1(a.r) * (1 + 2 * ELEMENTARY)
-    return close(m, r, None, (a,))
+    return close(m, r, _exactly(m, r), (a,))
 
 
 def expm1(a: Bounded) -> Bounded:
@@ -50,7 +58,7 @@ def expm1(a: Bounded) -> Bounded:
     r = _own(m, np.abs(m), a.m == 0)
     if a.r is not None:
         r = r + np.exp(a.m) * np.expm1(a.r) * (1 + 3 * ELEMENTARY) + 4 * ETA * (a.r > 0)
-    return close(m, r, None, (a,))
+    return close(m, r, _exactly(m, r), (a,))
 
 
 def log(a: Bounded) -> Bounded:
@@ -75,7 +83,8 @@ def _logarithm(a: Bounded, above: Float, f: Callable[[Float], Float], exact: Mas
     if a.r is not None:
         share = a.r / np.where(inside, above, 1.0) * (1 + 4 * U)
         r = r - np.log1p(-np.minimum(share, 1.0)) * (1 + 2 * ELEMENTARY) + 4 * ETA * (a.r > 0)
-    return close(m, r, None, (a,), undefined=undefined if undefined.any() else None)
+    gone = undefined if undefined.any() else None
+    return close(m, r, _exactly(m, r), (a,), undefined=gone)
 
 
 def sqrt(a: Bounded, nonnegative: bool) -> Bounded:
@@ -117,7 +126,7 @@ def tanh(a: Bounded) -> Bounded:
         nearest = np.maximum(np.abs(a.m) - a.r, 0.0)  # the slope is at most 4 e^(-2|x|)
         slope = np.minimum(1.0, 4.0 * np.exp(-2.0 * nearest) * (1 + 2 * ELEMENTARY))
         r = r + np.minimum(a.r * slope + 4 * ETA * (a.r > 0), 2.0)
-    return close(m, r, None, (a,))
+    return close(m, r, _exactly(m, r), (a,))
 
 
 def sin(a: Bounded) -> Bounded:
@@ -125,13 +134,14 @@ def sin(a: Bounded) -> Bounded:
     m = np.sin(a.m)
     # next to a multiple of π libraries may lose relative, but not absolute accuracy
     r = plus(_own(m, np.minimum(np.abs(a.m), 1.0), a.m == 0), a.r)
-    return close(m, r, None, (a,))
+    return close(m, r, _exactly(m, r), (a,))
 
 
 def cos(a: Bounded) -> Bounded:
     """The cosine."""
     m = np.cos(a.m)
-    return close(m, plus(_own(m, np.ones_like(m), a.m == 0), a.r), None, (a,))
+    r = plus(_own(m, np.ones_like(m), a.m == 0), a.r)
+    return close(m, r, _exactly(m, r), (a,))
 
 
 def acos(a: Bounded) -> Bounded:

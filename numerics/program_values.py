@@ -279,7 +279,14 @@ def _step(x: torch.Tensor) -> torch.Tensor:
     return torch.where(x.isnan(), x, (x > 0).to(x.dtype)).detach()
 
 
-_SAFE: dict[str, Callable[..., Any]] = {"sqrt": _sqrt, "log": _log, "log1p": _log1p, "acos": _acos, "div": _div, "step": _step}
+_SAFE: dict[str, Callable[..., Any]] = {
+    "sqrt": _sqrt,
+    "log": _log,
+    "log1p": _log1p,
+    "acos": _acos,
+    "div": _div,
+    "step": _step,
+}
 
 
 def _power(x: torch.Tensor, q: Fraction) -> torch.Tensor:

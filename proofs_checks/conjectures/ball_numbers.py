@@ -85,7 +85,7 @@ class Arithmetic:
                 return self.divide(fmpq(1), self.power(x, -q, nonnegative))
             if isinstance(x, fmpq) and x.height_bits() * n > self.bits:
                 x = arb(x)
-            return x**n
+            return _whole(x, n)
         if q.denominator == 2:
             return self._again(self.root(x, nonnegative), q * 2)
         if x < 0 and not nonnegative:
@@ -123,6 +123,28 @@ class Arithmetic:
         if x > 1 or x < -1:
             return self.undefined()
         return fmpq(0) if isinstance(x, fmpq) and x == 1 else ball_of(x).acos()
+
+
+def _whole(x: Number, n: int) -> Number:
+    """x^n for n >= 0; flint's own power is not finite for balls that contain 0."""
+    if n == 0:
+        return fmpq(1)
+    if n == 1 or isinstance(x, fmpq):
+        return x if n == 1 else x**n
+    root = _whole(x, n // 2)
+    square = root * root
+    return square * x if n % 2 else square
+
+
+def tanh(x: Number) -> Number:
+    """The hyperbolic tangent; flint's own is not finite for wide balls."""
+    if x == 0:
+        return fmpq(0)
+    ball = ball_of(x)
+    value = ball.tanh()
+    if value.is_finite():
+        return value
+    return ball.lower().tanh().union(ball.upper().tanh())
 
 
 def ball_of(x: Number) -> arb:

@@ -25,6 +25,7 @@ from proofs_checks.conjectures.ball_numbers import (
     sign,
     smaller,
     step,
+    tanh,
 )
 from theory.errors import LemmataError
 from theory.program import Instruction, Program, Shape
@@ -239,7 +240,7 @@ _UNARY: dict[str, Callable[[Number], Number]] = {
     "abs": lambda x: abs(x),
     "exp": exact_at_zero("exp", 1),
     "expm1": exact_at_zero("expm1", 0),
-    "tanh": exact_at_zero("tanh", 0),
+    "tanh": tanh,
     "sin": exact_at_zero("sin", 0),
     "cos": exact_at_zero("cos", 1),
     "relu": lambda x: larger(x, fmpq(0)),

@@ -6,8 +6,8 @@ A lane is
 - UNDECIDED where a hypothesis, or a conclusion that is not violated, is within its error bound or has no finite bound
   (overflow);
 - VIOLATED where all hypotheses hold and some entry of a conclusion fails by more than the error bound;
-- UNDEFINED where no hypothesis fails and a side is certainly no number (a logarithm of 0, a root of -1, a division by
-  0), unless it is VIOLATED;
+- UNDEFINED where nothing fails, nothing is open, and a side is certainly no number (a logarithm of 0, a root of -1, a
+  division by 0);
 - HOLDS otherwise.
 
 An equality holds where its two sides differ by no more than the error bound and that bound is at most its resolution,
@@ -97,27 +97,35 @@ def judge(
     _fill_constants(program, count, constants or {}, given, off)
     found = bounds(program.instructions, given, off, program.sides(), oracles=oracles)
     with np.errstate(all="ignore"):
-        sure, failed = np.ones(count, dtype=bool), np.zeros(count, dtype=bool)
-        undefined = np.zeros(count, dtype=bool)
+        assumed, concluded, best = _Tally(count), _Tally(count), _Best(count)
         for relation in program.hypotheses:
-            e = _entries(relation, found)
-            sure &= e.holds.all(axis=1)
-            failed |= e.fails.any(axis=1)
-            undefined |= e.undefined.any(axis=1)
-        best = _Best(count)
-        every, some = np.ones(count, dtype=bool), np.zeros(count, dtype=bool)
+            assumed.look(_entries(relation, found))
         for k, relation in enumerate(program.conclusions):
             e = _entries(relation, found)
-            every &= e.holds.all(axis=1)
-            some |= e.fails.any(axis=1)
-            undefined |= e.undefined.any(axis=1) & sure
+            concluded.look(e)
             best.look(k, relation, e)
     status = np.full(count, UNDECIDED, dtype=np.int8)
-    status[sure & every] = HOLDS
-    status[undefined] = UNDEFINED
-    status[sure & some] = VIOLATED
-    status[failed] = VACUOUS
+    sure = assumed.decided & ~assumed.undefined
+    status[sure & concluded.decided] = HOLDS
+    # nothing else is open that could turn out to be violated, or a hypothesis to fail
+    status[sure & concluded.decided & concluded.undefined] = UNDEFINED
+    status[assumed.decided & assumed.undefined] = UNDEFINED
+    status[sure & concluded.fails] = VIOLATED
+    status[assumed.fails] = VACUOUS
     return best.judged(status)
+
+
+class _Tally:
+    """Of all entries in a lane: whether one fails, whether one is undefined, and whether all others hold."""
+
+    def __init__(self, count: int) -> None:
+        self.fails, self.undefined = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+        self.decided = np.ones(count, dtype=bool)
+
+    def look(self, e: _Entries) -> None:
+        self.fails |= e.fails.any(axis=1)
+        self.undefined |= e.undefined.any(axis=1)
+        self.decided &= (e.holds | e.undefined).all(axis=1)
 
 
 def _fill_constants(

@@ -20,6 +20,7 @@ from theory.errors import LemmataError
 from theory.program import ArrayRelation, Program
 from theory.program import broadcast as common_shape
 
+SMALLEST = 1e-300  # positive numbers below it are told by their logarithms
 PRECISIONS = (128, 512, 2048)  # bits, one after the other while the case stays open
 
 
@@ -32,6 +33,7 @@ class ExactJudged:
         exact: nothing but rationals and balls was used, and no equality among the hypotheses is met only numerically.
         conclusion, entry: the comparison that is closest to failing, or fails, and the flat index after broadcasting.
         lhs, rhs: its sides, rounded. error: bound on that of rhs - lhs. log_ratio: as in `Judged`.
+        log_sides: natural logarithms of the sides where floats cannot hold them, and neither is negative.
         reason: what was found, in words. line: of the user's file: where UNDEFINED arises, else of the comparison.
     """
 
@@ -45,6 +47,7 @@ class ExactJudged:
     log_ratio: float
     reason: str
     line: int
+    log_sides: tuple[float | None, float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,7 @@ def _judged(program: Program, found: Mapping[int, list[Number]], *, last: bool) 
             ratio,
             reason,
             line or (e.relation.line if e else 0),
+            _log_sides(*sides),
         )
 
     if failed:
@@ -252,6 +256,15 @@ def _log_ratio(e: _Entry) -> float:
     if x < 0 and y < 0:
         return _log(-y) - _log(-x)
     return -math.inf if x <= 0 and (y > 0 or x == y or x < 0) else math.inf
+
+
+def _log_sides(x: Number, y: Number) -> tuple[float | None, float | None] | None:
+    mids = [ball_of(s).mid() for s in (x, y)]
+    extreme = any(not SMALLEST <= abs(float(m)) < math.inf and m != 0 for m in mids)
+    if not extreme or any(m.is_nan() or m < 0 for m in mids):
+        return None
+    first, second = (_log(m) if m > 0 else None for m in mids)
+    return first, second
 
 
 def _log(x: arb) -> float:
