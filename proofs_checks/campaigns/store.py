@@ -6,6 +6,7 @@ number of its unit of work, so that no unit is ever there twice; a run that is k
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 HEAD, PARTS, LOCK = "campaign.json", "parts", ".lock"
 PREFIX, SUFFIX, TEMPORARY = "part-", ".parquet", ".writing-"
-META = {"campaign": b"lemmata.campaign", "unit": b"lemmata.unit"}  # keys in the schema of a part
+META = {
+    k: f"lemmata.{k}".encode() for k in ("campaign", "unit", "digest")
+}  # keys in the schema of a part
 MOST_HEAD = 10**8  # bytes
 
 
@@ -128,9 +131,11 @@ class Store:
             )
             for field in self.schema
         }
-        table = pa.table(columns, schema=self.schema.with_metadata(meta))
+        table = pa.table(columns, schema=self.schema)
+        meta[META["digest"]] = _digest(table.to_pylist())
+        table = table.replace_schema_metadata(meta)
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+        pq.write_table(table, sink, compression="zstd")
         try:
             _write(part_path(self.folder, unit), sink.getvalue())
         except OSError as error:
@@ -181,6 +186,30 @@ def check_part(path: Path, campaign: str, unit: int, wanted: pa.Schema, rows: in
         raise _foreign(path, "it has other columns")
     if rows is not None and count != rows:
         raise _foreign(path, f"it has {count} rows instead of {rows}")
+
+
+def part_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a part, which have to be those that were written: Parquet alone does not notice every flipped byte.
+
+    Raises:
+        LemmataError: naming the file and the remedy.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            rows: list[dict[str, Any]] = file.read().to_pylist()
+            meta = file.schema_arrow.metadata or {}
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise damaged(path, error) from error
+    if meta.get(META["digest"]) != _digest(rows):
+        raise damaged(path, ValueError("its rows are not those that were written"))
+    return rows
+
+
+def _digest(rows: Sequence[dict[str, Any]]) -> bytes:
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest().encode()
 
 
 def damaged(path: Path, error: Exception) -> LemmataError:

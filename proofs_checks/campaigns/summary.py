@@ -11,13 +11,13 @@ import math
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from proofs_checks.campaigns.levels import Levels, levels
-from proofs_checks.campaigns.store import check_part, damaged, part_files, read_head, schema
+from proofs_checks.campaigns.store import check_part, part_files, part_rows, read_head, schema
 from proofs_checks.verdict import Status
 from theory.errors import LemmataError
 
@@ -25,10 +25,7 @@ STATUSES = tuple(str(s) for s in Status)
 QUANTILES = (0.5, 0.9, 1.0)
 WORST = 5  # cases that are listed per target
 MOST_REASONS, DIFFERENT = 5, 1000  # reasons that are listed, and told apart
-COLUMNS = (
-    *("unit", "target", "point", "replicate"),
-    *("status", "log_tightness", "seconds", "case_hash", "reason"),
-)
+SHOWN = ("unit", "point", "replicate", "status", "case_hash", "reason")  # of the worst cases
 KINDS = {"int": int, "float": float, "str": str, "bool": bool}
 DECIDING = (str(Status.HOLDS), str(Status.VIOLATED))
 
@@ -185,30 +182,12 @@ def summarise(folder: Path, *, x: str | None = None, y: str | None = None) -> Su
     rows = 0
     for unit, path in part_files(folder):
         check_part(path, head["hash"], unit, wanted, None)
-        for batch in _batches(path, [*COLUMNS, *axes]):
-            for row in batch:
-                if row["target"] not in out:
-                    raise LemmataError(
-                        f"{path} has the unknown target {row['target']!r:.60}; delete this file and run the campaign "
-                        "again"
-                    )
-                _count(out[row["target"]], row, axes, x, y, rows)
-                rows += 1
+        for row in part_rows(path):
+            _count(out[row["target"]], row, axes, x, y, rows)
+            rows += 1
     for target in out.values():
         target.worst.sort(key=lambda item: (-item[0], -item[1]))
     return Summary(folder, head, axes, x, y, rows, out)
-
-
-def _batches(path: Path, columns: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for batch in file.iter_batches(batch_size=4096, columns=list(columns)):
-                yield batch.to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise damaged(path, error) from error
 
 
 def _count(
@@ -235,7 +214,8 @@ def _count(
     if status in DECIDING and log is not None:
         # violated ones first, whatever their ratio; of equals the first
         score = math.inf if status == Status.VIOLATED and log < 0 else log
-        item = (score, -number, row)
+        kept = {k: row[k] for k in (*SHOWN, *axes, "log_tightness")}
+        item = (score, -number, kept)
         if len(target.worst) < WORST:
             heapq.heappush(target.worst, item)
         elif item[:2] > target.worst[0][:2]:
@@ -261,7 +241,7 @@ def _chosen(axes: Mapping[str, Levels], x: str | None, y: str | None) -> tuple[s
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     log = row["log_tightness"]
-    kept = {k: v for k, v in row.items() if k not in ("seconds", "log_tightness", "target")}
+    kept = {k: v for k, v in row.items() if k != "log_tightness"}
     return {**kept, "tightness": number(log)}
 
 

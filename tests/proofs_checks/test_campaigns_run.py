@@ -1,0 +1,406 @@
+"""Campaigns that are interrupted, repeated, mixed up or damaged: nothing is lost, doubled or passed over."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from proofs_checks.campaigns import store
+from proofs_checks.campaigns.executors import Cluster
+from proofs_checks.campaigns.run import CampaignRun, Interrupted, campaign
+from proofs_checks.campaigns.store import locked
+from proofs_checks.campaigns.summary import summarise
+from theory.errors import LemmataError
+
+SPEC = """
+[campaign]
+target = "margins/telescoping"
+replicates = 5
+chunk = 4
+[grid]
+d = [1, 2, 3]
+"""
+CONJECTURES = """
+import multiprocessing, os
+import numpy as np
+from hypothesis import strategies as st
+from proofs_checks.conjectures.conjecture import assume, conjecture, constant
+
+def pairs(n=2):
+    if n > 3:
+        raise ValueError("too long")
+    if n == 3 and multiprocessing.parent_process() is not None:
+        os._exit(1)
+    numbers = st.lists(st.integers(-4, 4).map(float), min_size=n, max_size=n).map(np.array)
+    return st.fixed_dictionaries({"a": numbers, "b": numbers})
+
+@conjecture(case=pairs())
+def cauchy(case):
+    a, b = case["a"], case["b"]
+    return (a * b).sum() ** 2 <= (a * a).sum() * (b * b).sum()
+
+@conjecture(case=pairs())
+def halved(case):
+    a, b = case["a"], case["b"]
+    assume(0 < (a * a).sum())
+    return 2 * (a * b).sum() ** 2 <= (a * a).sum() * (b * b).sum()
+
+@conjecture(case=pairs())
+def free(case):
+    return (case["a"] ** 2).sum() <= constant("c")
+
+CASES = {"cauchy": pairs, "halved": pairs}
+"""
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "spec.toml"
+    path.write_text(SPEC)
+    return path
+
+
+@pytest.fixture
+def thread() -> Iterator[Executor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+@pytest.fixture
+def go(spec: Path, tmp_path: Path, thread: Executor) -> Callable[..., CampaignRun]:
+    def run(**changes: Any) -> CampaignRun:
+        return campaign(spec, changes.pop("out", tmp_path / "out"), executor=thread, **changes)
+
+    return run
+
+
+def rows(folder: Path) -> Rows:
+    """All rows but for the seconds, in order."""
+    out: Rows = []
+    for path in sorted((folder / "parts").glob("part-*.parquet")):
+        out += pq.read_table(path).to_pylist()
+    for row in out:
+        del row["seconds"]
+    return sorted(out, key=lambda r: (r["target"], r["point"], r["replicate"]))
+
+
+def part(folder: Path, unit: int) -> Path:
+    return folder / "parts" / f"part-{unit:08d}.parquet"
+
+
+def test_every_case_has_one_row_and_a_second_run_repeats_nothing(
+    go: Callable[..., CampaignRun], tmp_path: Path
+) -> None:
+    counts: list[int] = []
+
+    def start(total: int, there: int) -> Callable[[int], None]:
+        assert (total, there) == (15, 0)
+        return counts.append
+
+    run = go(start=start)
+    assert (run.units, run.rows, run.found) == (4, 15, 0) and sum(counts) == 15
+    found = rows(tmp_path / "out")
+    assert [(r["d"], r["replicate"]) for r in found] == [
+        (d, k) for d in (1, 2, 3) for k in range(5)
+    ]
+    assert all(r["status"] == "holds" and r["rigor"] == "proved" for r in found)
+    assert len({r["case_hash"] for r in found}) == len({r["seed"] for r in found}) == 15
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "parts").iterdir()}
+    assert go().found == 4
+    assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "parts").iterdir()}
+
+
+def test_missing_parts_are_measured_again_and_come_out_the_same(
+    go: Callable[..., CampaignRun], tmp_path: Path
+) -> None:
+    go()
+    out = tmp_path / "out"
+    before = rows(out)
+    part(out, 1).unlink()
+    (out / "parts" / ".writing-abc").write_bytes(b"half a part")
+    assert go().found == 3
+    assert rows(out) == before
+    assert not (out / "parts" / ".writing-abc").exists()
+
+
+class Stopping(ThreadPoolExecutor):
+    """Ctrl-C while a unit is handed out."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(1)
+        self.after = after
+
+    def submit(self, function: Any, /, *args: Any, **options: Any) -> Future[Any]:
+        if self.after == 0:
+            self.shutdown(wait=True)  # everything handed out is finished, and nobody has looked
+            raise KeyboardInterrupt
+        self.after -= 1
+        return super().submit(function, *args, **options)
+
+
+def test_ctrl_c_writes_what_is_finished(spec: Path, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted, match="2 of 4 units") as stop:
+        campaign(spec, tmp_path / "out", executor=Stopping(after=2))
+    assert (stop.value.done, stop.value.units) == (2, 4)
+    assert len(rows(tmp_path / "out")) == 8
+    with ThreadPoolExecutor(1) as pool:
+        assert campaign(spec, tmp_path / "out", executor=pool).found == 2
+
+
+def test_another_spec_or_version_in_the_same_folder_is_refused(
+    go: Callable[..., CampaignRun], spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go()
+    before = rows(tmp_path / "out")
+    spec.write_text(SPEC.replace("replicates = 5", "replicates = 6"))
+    with pytest.raises(LemmataError, match=r"replicates: 5 there, 6 here\); use a new folder"):
+        go()
+    spec.write_text(SPEC.replace("[campaign]", '[campaign]\nname = "renamed"'))
+    assert go().found == 4  # a name changes nothing
+    monkeypatch.setattr("proofs_checks.campaigns.work.version", lambda: "0.0.0")
+    with pytest.raises(LemmataError, match=r"and this is 0\.0\.0"):
+        go()
+    assert rows(tmp_path / "out") == before
+
+
+def test_two_runs_on_one_folder_exclude_each_other(
+    go: Callable[..., CampaignRun], tmp_path: Path
+) -> None:
+    with locked(tmp_path / "out"), pytest.raises(LemmataError, match="another run is writing"):
+        go()
+    assert go().found == 0
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def of_another_unit(path: Path) -> None:
+    shutil.copy(part(path.parent.parent, 0), path)
+
+
+def of_another_tool(path: Path) -> None:
+    import pyarrow as pa
+
+    pq.write_table(pa.table({"a": [1, 2]}), path)
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (truncated, "is damaged.*delete this file"),
+        (emptied, "is damaged.*delete this file"),
+        (of_another_unit, "another unit of work"),
+        (of_another_tool, "belongs to another campaign"),
+    ],
+)
+def test_a_bad_part_is_named_with_the_remedy(
+    go: Callable[..., CampaignRun], tmp_path: Path, harm: Callable[[Path], None], words: str
+) -> None:
+    go()
+    out = tmp_path / "out"
+    harm(part(out, 1))
+    for read in (go, lambda: summarise(out)):
+        with pytest.raises(LemmataError, match=words) as caught:
+            read()
+        assert "part-00000001.parquet" in str(caught.value)
+    part(out, 1).unlink()
+    go()
+    assert len(rows(out)) == 15
+
+
+def test_flipped_bytes_of_the_data_are_noticed(
+    go: Callable[..., CampaignRun], tmp_path: Path
+) -> None:
+    go()
+    out = tmp_path / "out"
+    sound, before = part(out, 1).read_bytes(), summarise(out).to_json()
+    footer = int.from_bytes(sound[-8:-4], "little") + 8
+    places = range(4, len(sound) - footer, 13)
+    noticed = 0
+    for place in places:
+        part(out, 1).write_bytes(sound[:place] + bytes([sound[place] ^ 0x55]) + sound[place + 1 :])
+        try:
+            assert summarise(out).to_json() == before  # bytes that mean nothing
+        except LemmataError as error:
+            assert "part-00000001.parquet" in str(error)
+            noticed += 1
+    assert noticed > len(places) / 2
+
+
+@pytest.mark.parametrize("name", ["part-1.parquet", "part-00000099.parquet", "notes.txt"])
+def test_a_foreign_file_among_the_parts_is_named(
+    go: Callable[..., CampaignRun], tmp_path: Path, name: str
+) -> None:
+    go()
+    shutil.copy(part(tmp_path / "out", 1), tmp_path / "out" / "parts" / name)
+    with pytest.raises(LemmataError, match=f"{name} is no part of this campaign"):
+        go()
+
+
+def test_a_full_disk_says_what_is_safe(
+    go: Callable[..., CampaignRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, calls = store._write, Counter[str]()
+
+    def full(path: Path, data: Any) -> None:
+        calls[path.suffix] += 1
+        if calls[".parquet"] == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, data)
+
+    monkeypatch.setattr(store, "_write", full)
+    with pytest.raises(LemmataError, match="2 of 4 units are safe: make room"):
+        go()
+    monkeypatch.undo()
+    assert go().found == 2
+
+
+def test_a_place_that_is_no_folder_is_refused(
+    go: Callable[..., CampaignRun], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LemmataError, match="is a file: name a folder"):
+        go(out=tmp_path / "file")
+    with pytest.raises(LemmataError, match="cannot be written"):
+        go(out=tmp_path / "file" / "below")
+    with pytest.raises(LemmataError, match=r"no campaign\.json"):
+        summarise(tmp_path)
+
+
+def test_results_without_their_description_are_not_continued(
+    go: Callable[..., CampaignRun], tmp_path: Path
+) -> None:
+    go()
+    head = tmp_path / "out" / "campaign.json"
+    for content, words in (("{", "no JSON"), ("{}", "no description"), (None, "results but no")):
+        head.unlink() if content is None else head.write_text(content)
+        with pytest.raises(LemmataError, match=words):
+            go()
+
+
+def test_executors_exclude_each_other(spec: Path, tmp_path: Path, thread: Executor) -> None:
+    with pytest.raises(LemmataError, match="exclude each other"):
+        campaign(spec, tmp_path / "out", executor=thread, jobs=2)
+    with pytest.raises(LemmataError, match="jobs = 0"):
+        campaign(spec, tmp_path / "out", jobs=0)
+
+
+def test_a_scheduler_that_is_none_is_refused() -> None:
+    pytest.importorskip("distributed")
+    for address in ("localhost", "tcp://", "tcp://host:port"):
+        with pytest.raises(LemmataError, match="tcp://HOST:PORT"):
+            Cluster(address)
+    with pytest.raises(LemmataError, match="no scheduler answers at tcp://127"):
+        Cluster("tcp://127.0.0.1:9")
+
+
+def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(LemmataError, match=r"pip install 'lemmata\[cluster\]'"):
+        Cluster("tcp://127.0.0.1:8786")
+
+
+# -- conjectures ----------------------------------------------------------------------------------------------------
+@pytest.fixture
+def conjectures(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(CONJECTURES)
+    return path
+
+
+def test_conjectures_of_a_file_have_axes_and_can_be_replayed(
+    conjectures: Path, spec: Path, go: Callable[..., CampaignRun], tmp_path: Path
+) -> None:
+    from proofs_checks.campaigns.replays import write_cases
+    from proofs_checks.conjectures.replays import replay
+    from proofs_checks.conjectures.targets import find
+
+    spec.write_text(
+        '[campaign]\ntarget = ["mine.py::cauchy", "mine.py::halved"]\nreplicates = 12\nchunk = 8\n'
+        "[grid]\nn = [1, 2, 4]\n"
+    )
+    go()
+    found = rows(tmp_path / "out")
+    assert Counter(r["target"] for r in found) == {"mine.py::cauchy": 36, "mine.py::halved": 36}
+    assert Counter(r["n"] for r in found) == {1: 24, 2: 24, 4: 24}
+    for row in found:
+        if row["n"] == 4:  # the factory has no such cases
+            assert row["status"] == "vacuous" and "too long" in row["reason"]
+        elif row["target"] == "mine.py::cauchy":
+            assert row["status"] == "holds"
+    violated = [r for r in found if r["status"] == "violated"]
+    assert violated and all(r["case"] for r in violated)
+    assert any(r["status"] == "vacuous" and r["n"] < 4 for r in found)
+    results = summarise(tmp_path / "out")
+    assert results.exit_code == 1
+    import json
+
+    files = write_cases(results, tmp_path / "cases")
+    halved = [f for f in files if "halved" in f.name]
+    assert halved
+    target = find(f"{conjectures}::halved")
+    assert all(replay(json.loads(f.read_text()), target).identical for f in halved)
+    part(tmp_path / "out", 3).unlink()
+    go()
+    assert rows(tmp_path / "out") == found
+    conjectures.write_text(CONJECTURES + "\n# edited\n")
+    with pytest.raises(LemmataError, match=r"targets: .*use a new folder"):
+        go()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('target = "mine.py::nothing"', "mine.py has no conjecture or statement 'nothing'"),
+        ('target = "mine.py::cauchy"\n[grid]\nm = [1]', "m is no axis of the conjecture"),
+        ('target = "mine.py::free"\n[grid]\nm = [1]', "CASES = {'free': function}"),
+        ('target = "mine.py::free"', "free constant 'c'"),
+        ('target = "mine.py::cauchy"\n[grid]\nn = [9]', "too long"),
+    ],
+)
+def test_conjectures_are_tried_before_the_work_starts(
+    conjectures: Path,
+    spec: Path,
+    go: Callable[..., CampaignRun],
+    tmp_path: Path,
+    text: str,
+    words: str,
+) -> None:
+    spec.write_text(f"[campaign]\n{text}")
+    with pytest.raises(LemmataError, match=words):
+        go()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_unit_that_kills_its_process_is_undecided_and_the_others_are_measured(
+    conjectures: Path, spec: Path, tmp_path: Path
+) -> None:
+    spec.write_text(
+        '[campaign]\ntarget = "mine.py::cauchy"\nreplicates = 3\nchunk = 3\n[grid]\nn = [1, 3, 2]\n'
+    )
+    campaign(spec, tmp_path / "out", jobs=1)
+    found = rows(tmp_path / "out")
+    assert Counter((r["n"], r["status"]) for r in found) == {
+        (1, "holds"): 3,
+        (2, "holds"): 3,
+        (3, "undecided"): 3,
+    }
+    assert all("died" in r["reason"] for r in found if r["n"] == 3)
+    assert summarise(tmp_path / "out").exit_code == 3
