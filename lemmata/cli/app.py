@@ -9,6 +9,7 @@ import typer
 
 from lemmata._version import __version__
 from lemmata.cli import options as opt
+from lemmata.cli.campaign import campaign
 from lemmata.cli.refute import refute
 from lemmata.cli.solve import solve
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 
 app.add_typer(solve)
 app.command()(refute)
+app.command()(campaign)
 
 
 def _print_version(wanted: bool) -> None:
