@@ -43,7 +43,7 @@ def replacements(part: Any) -> list[Any]:
         return [*TEXTS, *sorted(READERS), 1, None, [part], part + "0", "-" + part]
     if isinstance(part, list):
         shorter, doubled = part[:-1], part + part[-1:]
-        return [shorter, doubled, part[::-1], part[1:], [part], [], "", 0, None, {}, part + [0]]
+        return [shorter, doubled, part[::-1], part[1:], [part], [], "", 0, None, {}, [*part, 0]]
     if isinstance(part, dict):
         first = next(iter(part), None)
         fewer = {k: v for k, v in part.items() if k != first}
