@@ -90,8 +90,8 @@ def sign(x: Number) -> Number:
     return Q1 if less(Q0, x) else -Q1 if less(x, Q0) else arb(-1).union(arb(1))
 
 
-def power(x: Number, q: fmpq) -> Number:
-    """x**q; see `program`."""
+def power(x: Number, q: fmpq, nonnegative: bool = False) -> Number:
+    """x**q; see `program`.  ``nonnegative``: x is not negative, though its ball may reach below zero."""
     n, d = int(q.p), int(q.q)
     if n == 0:
         return Q1
@@ -107,13 +107,16 @@ def power(x: Number, q: fmpq) -> Number:
             if root**d == x:
                 return settled(root**n if n > 0 else 1 / root**-n)
         x = arb(x)
+    if nonnegative and d > 1 and n > 0 and not x > 0:
+        top = x.upper()
+        return settled(arb(0).union(power(top, q) if top > 0 else arb(0)))
     if d <= 2:
         return settled((x if d == 1 else x.sqrt()) ** n)
     return settled((x.log() * arb(q)).exp())
 
 
-def square_root(x: Number) -> Number:
-    return power(x, fmpq(1, 2))
+def square_root(x: Number, nonnegative: bool = False) -> Number:
+    return power(x, fmpq(1, 2), nonnegative)
 
 
 def _function(name: str, at: int | None, value: int) -> Callable[[Number], Number]:
@@ -133,7 +136,6 @@ def _function(name: str, at: int | None, value: int) -> Callable[[Number], Numbe
 UNARY: dict[str, Callable[[Number], Number]] = {
     "neg": lambda x: -x,
     "abs": absolute,
-    "sqrt": square_root,
     "relu": relu,
     "step": step,
     "sign": sign,

@@ -21,7 +21,6 @@ from proofs_checks.audit.program_functions import (
     Number,
     add,
     divide,
-    less,
     multiply,
     settled,
     square_root,
@@ -58,13 +57,7 @@ def singular_values(a: list[Number], rows: int, columns: int, clock: Clock) -> l
         vectors = [a[j::columns] for j in range(columns)]
     gram = [_dot(x, y, clock) for x in vectors for y in vectors]
     squares = reversed(eigenvalues(gram, len(vectors), clock))
-    # an eigenvalue of a Gram matrix is never negative, though its ball may reach below zero
-    return [
-        square_root(x)
-        if type(x) is fmpq or less(fmpq(0), x)
-        else settled(arb(0).union(arb(x).upper().sqrt()))
-        for x in squares
-    ]
+    return [square_root(x, nonnegative=True) for x in squares]
 
 
 def _dot(x: list[Number], y: list[Number], clock: Clock) -> Number:

@@ -25,6 +25,7 @@ from proofs_checks.audit.program_functions import (
     smaller,
 )
 from proofs_checks.audit.program_shapes import Shape
+from proofs_checks.audit.program_signs import nonnegative
 from proofs_checks.audit.program_spectrum import eigenvalues, singular_values
 
 MAX_BITS = 1 << 31
@@ -38,6 +39,7 @@ def evaluate(
     program: Program, inputs: Mapping[str, list[fmpq]], oracle: Oracle, clock: Clock
 ) -> list[Values]:
     """The results of all instructions, with balls of ``ctx.prec`` bits."""
+    signs = nonnegative(program, clock)
     results: list[Values] = []
     bits = 0
     for k, it in enumerate(program.steps):
@@ -49,6 +51,9 @@ def evaluate(
                 found: Iterable[Number] = inputs[it.data]
             elif it.op == "oracle":
                 found = [oracle(k, it, args, shapes)]
+            elif it.op in ("sqrt", "power"):
+                q = it.data if it.op == "power" else fmpq(1, 2)
+                found = (power(x, q, signs[it.args[0]]) for x in args[0])
             else:
                 found = _entries(it, args, shapes, clock)
             for x in found:
@@ -90,10 +95,6 @@ def _constant(it: Step, *_: Any) -> Values:
 
 def _pi(it: Step, *_: Any) -> Values:
     return [arb.pi()]
-
-
-def _power(it: Step, args: list[Values], *_: Any) -> Iterable[Number]:
-    return (power(x, it.data) for x in args[0])
 
 
 def _reduce(it: Step, args: list[Values], shapes: list[Shape], clock: Clock) -> Iterator[Number]:
@@ -144,7 +145,6 @@ def _spectrum(it: Step, args: list[Values], shapes: list[Shape], clock: Clock) -
 _OPERATIONS: dict[str, Callable[[Step, list[Values], list[Shape], Clock], Iterable[Number]]] = {
     "constant": _constant,
     "pi": _pi,
-    "power": _power,
     "sum": _reduce,
     "amax": _reduce,
     "amin": _reduce,

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from proofs_checks.audit import audit_text
 from proofs_checks.audit.core import Clock
 from proofs_checks.audit.program import read
+from proofs_checks.audit.program_signs import nonnegative
 from proofs_checks.audit.program_spectrum import eigenvalues, singular_values
 from proofs_checks.audit.program_values import evaluate
 from tests.quality.counterexample_examples import EXAMPLES, data
@@ -364,3 +365,55 @@ BOMBS: dict[str, list[Step]] = {
 def test_bombs_end_by_the_clock(what: str, precision: int) -> None:
     """Either the bomb is refused, or it is harmless; in each case soon (the conclusion never fails)."""
     refused(certificate(program(*BOMBS[what], conclusion=(0, "<=", 0)), precision=precision))
+
+
+# -- signs ----------------------------------------------------------------------------------------------------------
+def test_roots_of_what_is_zero_but_not_rational() -> None:
+    """The norm of a vector of zeros and the spectrum of a Gram matrix are defined, squares known as such or not."""
+    zero: list[Step] = [constant(2), ["sqrt", [0], {}], ["mul", [1, 1], {}], ["sub", [2, 0], {}]]
+    squared = [*zero, ["mul", [3, 3], {}], ["sqrt", [4], {}], constant(1)]
+    assert audit_text(json.dumps(certificate(program(*squared, conclusion=(6, "<=", 5))))).accepted
+    refused(certificate(program(*squared, conclusion=(0, "<=", 5), hypotheses=[(5, "<", 4)])))
+    bare = [*zero, ["sqrt", [3], {}], constant(1)]
+    refused(certificate(program(*bare, conclusion=(5, "<=", 4))), "undefined")
+    inverse = [*zero, ["mul", [3, 3], {}], ["power", [4], {"exponent": "-1/2"}]]
+    refused(certificate(program(*inverse, conclusion=(0, "<=", 5))), "undefined")
+    gram: list[Step] = [
+        constant(2),
+        ["sqrt", [0], {}],
+        constant([[1, 2], [2, 4]]),
+        ["mul", [1, 2], {}],
+    ]
+    gram += [["transpose", [3], {}], ["matmul", [3, 4], {}], ["eigenvalues", [5], {}]]
+    gram += [["sqrt", [6], {}], ["sum", [7], {"axis": 0}]]
+    result = audit_text(json.dumps(certificate(program(*gram, conclusion=(8, "<", 0)))))
+    assert result.accepted and "7.071067812 < 2" in result.reason
+
+
+@pytest.mark.parametrize(
+    ("steps", "shown"),
+    [
+        ([["mul", [0, 0], {}]], True),
+        ([["mul", [0, 1], {}]], False),
+        ([["abs", [0], {}], ["mul", [2, 1], {}]], False),
+        ([["abs", [0], {}], ["add", [2, 2], {}], ["sum", [3], {"axis": 0}]], True),
+        ([["abs", [0], {}], ["sub", [2, 2], {}]], False),
+        ([["abs", [0], {}], ["neg", [2], {}]], False),
+        ([["abs", [0], {}], ["max", [2, 0], {}]], True),
+        ([["abs", [0], {}], ["min", [2, 0], {}]], False),
+        ([["power", [0], {"exponent": "2"}]], True),
+        ([["power", [0], {"exponent": "3"}]], False),
+        ([["power", [0], {"exponent": "-4"}]], True),
+        ([["transpose", [0], {}], ["matmul", [2, 0], {}], ["eigenvalues", [3], {}]], True),
+        ([["transpose", [0], {}], ["matmul", [2, 1], {}], ["eigenvalues", [3], {}]], False),
+        ([["transpose", [0], {}], ["matmul", [2, 0], {}]], False),
+        ([["log", [0], {}]], False),
+        ([["cos", [0], {}]], False),
+        ([["sin", [0], {}]], False),
+        ([["eigenvalues", [0], {}]], False),
+    ],
+)
+def test_signs_hold_for_all_inputs(steps: list[Step], shown: bool) -> None:
+    read_both = [["input", [], {"name": n, "shape": [2, 2]}] for n in "xy"]
+    body = read(program(*read_both, *steps), Clock(5))
+    assert nonnegative(body, Clock(5))[-1] is shown
