@@ -239,7 +239,7 @@ def test_flipped_bytes_of_the_data_are_noticed(
         except LemmataError as error:
             assert "part-00000001.parquet" in str(error)
             noticed += 1
-    assert noticed > len(places) / 2
+    assert noticed > len(places) / 4  # the others say nothing about the rows
 
 
 @pytest.mark.parametrize("name", ["part-1.parquet", "part-00000099.parquet", "notes.txt"])
