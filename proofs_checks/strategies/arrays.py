@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,12 @@ SMALL: Size = (1, 4)
 SCALES = (0, 0, 0, 0, -10, 10, -20, 20)  # exponents of 2
 _VECTORS = ("plain", "plain", "gaussian")
 _MATRICES = (*_VECTORS, "equal rows", "equal columns", "rank one", "zero row", "scaled rows")
+_PATTERNS = {1: st.sampled_from(_VECTORS), 2: st.sampled_from(_MATRICES)}
+_SCALES, _SEEDS = st.sampled_from(SCALES), st.integers(0, 9999)
 NONNEGATIVE = Domain(0.0, math.inf)
 
 
+@lru_cache(maxsize=1024)
 def free(
     shape: tuple[int, ...], where: Domain = ALL_REALS, *, scales: bool = True
 ) -> SearchStrategy[Parameter]:
@@ -34,19 +38,22 @@ def free(
     return _free(shape, where, scales)
 
 
+@lru_cache(maxsize=1024)
+def _flat(size: int, where: Domain) -> SearchStrategy[list[float]]:
+    return st.lists(entries(where), min_size=size, max_size=size)
+
+
 @st.composite
 def _free(draw: Any, shape: tuple[int, ...], where: Domain, scales: bool) -> Parameter:
-    pattern = draw(st.sampled_from(_MATRICES if len(shape) == 2 else _VECTORS))
+    pattern = draw(_PATTERNS[len(shape)])
     cone = where.low in (0.0, -math.inf) and where.high in (0.0, math.inf)
+    # always drawn: what needs fewer choices would count as simpler, and be shrunk to
+    a = np.array(draw(_flat(math.prod(shape), where)), dtype=np.float64).reshape(shape)
     if pattern == "gaussian":
-        a = _gaussian(draw(st.integers(0, 9999)), shape, where)
-    else:
-        size = math.prod(shape)
-        flat = draw(st.lists(entries(where), min_size=size, max_size=size))
-        a = np.array(flat, dtype=np.float64).reshape(shape)
+        a = _gaussian(draw(_SEEDS), shape, where)
     a = _arranged(pattern, a, cone, where, draw)
     if scales and cone:
-        a = a * 2.0 ** draw(st.sampled_from(SCALES))
+        a = a * 2.0 ** draw(_SCALES)
     return Parameter(a + 0.0, where)
 
 
@@ -72,7 +79,7 @@ def _arranged(pattern: str, a: Float, cone: bool, where: Domain, draw: Any) -> F
     if pattern == "rank one" and cone and where.high > 0:
         return np.outer(a[:, 0], a[0])
     if pattern == "scaled rows" and cone:
-        return a * 2.0 ** draw(st.sampled_from(SCALES)) ** (np.arange(len(a)) % 2)[:, None]
+        return a * 2.0 ** draw(_SCALES) ** (np.arange(len(a)) % 2)[:, None]
     return a
 
 

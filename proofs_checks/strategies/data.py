@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ MOST_PARITY = 6
 _SPREADS = Domain(0.0)
 
 
+@lru_cache(maxsize=64)
 def labels(n: int) -> SearchStrategy[NDArray[np.float64]]:
     """(n,) of +1 and -1, held fixed."""
     return st.lists(st.sampled_from((1.0, -1.0)), min_size=n, max_size=n).map(np.array)

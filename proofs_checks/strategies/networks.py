@@ -21,7 +21,7 @@ from proofs_checks.strategies.arguments import (
     values,
 )
 from proofs_checks.strategies.arrays import NONNEGATIVE, SMALL, free
-from proofs_checks.strategies.data import data_sets, labels
+from proofs_checks.strategies.data import data_sets
 from proofs_checks.strategies.numbers import LOSSES
 from theory.errors import LemmataError
 
@@ -100,10 +100,12 @@ def _two_layers(
         own, width = draw(points), draw(widths)
         d = _dimension(own)
         raw = {"data": own, "W": draw(free((width, d)))}
+        # drawn in any case: a balanced network that needs fewer choices would count as simpler
+        v = draw(free((width,)))
         if draw(st.booleans()) if balanced is None else balanced:
-            raw["signs"] = draw(labels(width))
+            raw["signs"] = np.where(v < 0, -1.0, 1.0)
         else:
-            raw["v"] = draw(free((width,)))
+            raw["v"] = v
         raw["loss"] = draw(names)
         if scales is not None:
             raw["eps"] = draw(scales)
