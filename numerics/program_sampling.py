@@ -113,16 +113,28 @@ class Space:
         return self.project(points)
 
     def simple(self, rng: np.random.Generator, count: int) -> Array:
-        """At most ``count`` points of small integers: all of a grid where they are few, otherwise drawn."""
-        digits: tuple[float, ...] = (0.0, 1.0, -1.0, 2.0)
-        while len(digits) > 2 and len(digits) ** self.size > count:
-            digits = digits[:-1]
-        if len(digits) ** self.size <= count:
-            grid = np.array(list(product(digits, repeat=self.size)), dtype=float)
-            return np.unique(self.project(grid.reshape(-1, self.size)), axis=0)
+        """At most ``count`` points of simple numbers: all of a grid where they are few, otherwise drawn."""
+        palettes = [
+            p
+            for p, size in zip(map(_palette, self.spans), self.sizes, strict=True)
+            for _ in range(size)
+        ]
+        for digits in (4, 3):
+            grid = [p[:digits] for p in palettes]
+            if math.prod(map(len, grid)) <= count:
+                points = np.array(list(product(*grid)), dtype=float).reshape(-1, self.size)
+                return np.unique(self.project(points), axis=0)
+        # mostly the first of a palette, or mostly others
         odds = rng.choice([0.2, 0.5, 0.8], (count, 1))
-        drawn = rng.choice([1.0, 1.0, -1.0, 2.0, 3.0, -2.0], (count, self.size))
-        return self.project(np.where(rng.random((count, self.size)) < odds, drawn, 0.0))
+        short = rng.random(count) < 0.5
+        columns = []
+        for palette in palettes:
+            values = np.array(palette)
+            few, all_of = (rng.integers(1, n, count) for n in (min(3, len(values)), len(values)))
+            columns.append(values[np.where(short, few, all_of)])
+        other = np.stack(columns, axis=1) if columns else np.zeros((count, 0))
+        first = np.array([p[0] for p in palettes])
+        return self.project(np.where(rng.random(other.shape) < odds, other, first))
 
     def moves(self, rng: np.random.Generator, parents: Array, count: int) -> tuple[Array, Array]:
         """Children of parents (N, P) in the order of merit, better ones first.
@@ -164,6 +176,20 @@ class Space:
 
 
 _KINDS = 9
+
+
+def _palette(span: Span) -> tuple[float, ...]:
+    """Simple numbers of a span, the simplest first; at least three."""
+    if math.isfinite(span.low) and math.isfinite(span.high):
+        width = span.high - span.low
+        inside = [x for x in (0.0, 1.0, -1.0, 2.0, 0.5, 3.0, -2.0) if span.low <= x <= span.high]
+        parts = [span.low + width * share for share in (0.5, 0.25, 0.75, 0.0, 1.0, 0.125, 0.875)]
+        return tuple(dict.fromkeys((*inside, *parts))) if width else (span.low,) * 3
+    if math.isinf(span.low) and math.isinf(span.high):
+        return (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, 0.5)
+    end, sign = (span.low, 1.0) if math.isfinite(span.low) else (span.high, -1.0)
+    steps = (1.0, 2.0, 0.5, 3.0, 0.25, 4.0, 0.125) if span.log else (0.0, 1.0, 2.0, 0.5, 3.0)
+    return tuple(end + sign * step for step in steps)
 
 
 def _mixture(rng: np.random.Generator, count: int, shape: Shape) -> Array:

@@ -37,7 +37,8 @@ class Task:
 
     Attributes:
         bases: drawn cases of one structure; what is not free is taken from them. count: how many cases to judge.
-        seed: of everything random. constants: exact values of the free constants. simple: begin with small integers.
+        seed: of everything random. constants: exact values of the free constants. simple: begin with small integers,
+            and come back to them.
         deadline: of `time.monotonic`, when to stop in any case; None for reproducible searches.
     """
 
@@ -208,7 +209,8 @@ def _next(
         rest = rng.integers(len(lanes.bases), size=max(count - len(lanes.bases), 0))
         return points, of if of is not None else np.r_[np.arange(len(lanes.bases)), rest]
     fresh = max(count // 4, 1)
-    new_points = space.sample(rng, fresh)
+    few = space.simple(rng, max(fresh // 4, 1)) if task.simple else space.simple(rng, 1)
+    new_points = np.concatenate([few, space.sample(rng, fresh)])[:fresh]
     new_of = rng.integers(len(lanes.bases), size=fresh)
     children, parents = space.moves(rng, herd.points, count - fresh)
     children_of = herd.of[parents]

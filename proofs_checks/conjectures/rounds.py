@@ -17,6 +17,7 @@ Progress: TypeAlias = Callable[[float], None]
 
 UNITS = 8  # of a round, whatever the number of processes
 FIRST_COUNT, MOST_COUNT = 1024, 16384  # cases of a unit
+SIMPLE_PASSES = 3
 BASES = 64  # drawn cases that a unit starts from
 UNDECIDED_SHARE = 0.5
 BARREN, SIT_OUT = (
@@ -106,7 +107,7 @@ class Rounds:
             batches = min(FIRST_COUNT << (2 * min(passes, 8)), MOST_COUNT) // FIRST_COUNT
             count = min(batches * width(traced), left)
             deadline = None if budget.seconds is None else budget.deadline
-            simple = passes == 0
+            simple = passes < SIMPLE_PASSES
             at = (self._seed, self._round, unit)
             out.append(Task(traced, bases, count, at, confirm.constants, simple, deadline))
             self._asked.append(k)

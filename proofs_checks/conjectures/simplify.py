@@ -5,22 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
 
 from proofs_checks.conjectures.case import ConjectureCase
+from proofs_checks.conjectures.lanes import Lanes
 
 Point: TypeAlias = tuple[Fraction, ...]
 Fails: TypeAlias = Callable[[Sequence[ConjectureCase]], Sequence[bool]]
 
 SWEEPS = 60
 CANDIDATES = 1500  # of one sweep
+MISSES = 3  # sweeps in a row without success, after which it is simple enough
+ANEW, FRESH_SWEEPS = 500, 3  # simple points that have nothing to do with the case
 COMBINED = 200  # of them: several entries at once
 ENTRIES = 60  # changed one by one in a sweep
 GRIDS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 64, 100, 1000)
 SMALL = tuple(map(Fraction, (0, 1, -1, 2, -2, 3, -3)))
-DENOMINATORS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 100, 1000, 10**6)
+DENOMINATORS = (1, 2, 3, 4, 6, 8, 10, 12, 16, *(10**k for k in range(2, 15)))
 
 
 def cost(x: Fraction) -> float:
@@ -73,12 +77,16 @@ def simplify(
     if not best:
         return case
     tried: set[Point] = {best}
+    space = Lanes([case]).space
+    misses = 0
     for sweep in range(SWEEPS):
         if stop is not None and stop():
             break
         limit = total_cost(best)
         candidates: dict[Point, float] = {}
-        for point in _candidates(best, sizes, rng, sweep):
+        anew = space.simple(rng, ANEW).tolist() if sweep < FRESH_SWEEPS or misses else []
+        fresh = (tuple(map(Fraction, point)) for point in anew)
+        for point in chain(fresh, _candidates(best, sizes, rng)):
             if point in tried or point in candidates:
                 continue
             price = total_cost(point)
@@ -94,8 +102,9 @@ def simplify(
         failing = [p for p, failed in zip(points, verdicts, strict=True) if failed]
         if failing:
             best = min(failing, key=lambda p: (candidates[p], p))
-        elif sweep and not failing and sweep % 2:
-            break  # neither single changes nor fresh combinations: twice in a row nothing
+        misses = 0 if failing else misses + 1
+        if misses == MISSES:
+            break
     return build(best)
 
 
@@ -103,9 +112,7 @@ def _contains(domain: object, x: Fraction) -> bool:
     return bool(domain.contains(x))  # type: ignore[attr-defined]
 
 
-def _candidates(
-    best: Point, sizes: Sequence[int], rng: np.random.Generator, sweep: int
-) -> Iterator[Point]:
+def _candidates(best: Point, sizes: Sequence[int], rng: np.random.Generator) -> Iterator[Point]:
     """Points that may be simpler: all entries at once, one array at once, one entry, several entries."""
     yield from _whole(best)
     yield from _by_array(best, sizes)
@@ -122,13 +129,14 @@ def _simpler(x: Fraction) -> Iterator[Fraction]:
     yield from SMALL
     yield abs(x)
     for q in DENOMINATORS:
-        yield Fraction(round(x * q), q)
-    yield Fraction(math.floor(x))
-    yield Fraction(math.ceil(x))
+        yield Fraction(math.floor(x * q), q)
+        yield Fraction(math.ceil(x * q), q)
     for share in (Fraction(1, 2), Fraction(3, 4), Fraction(7, 8)):
         yield x * share
         yield Fraction(round(x * share))
     yield x - 1 if x > 0 else x + 1
+    for most in (5, 20, 100, 10**4, 10**8):
+        yield x.limit_denominator(most)
     if x:
         yield Fraction(10) ** round(math.log10(abs(x))) * (1 if x > 0 else -1)
         yield _digits(x, 1)
