@@ -144,7 +144,7 @@ def row(subject: Subject, report: RefuteReport) -> Row:
         report.cases,
         report.deciding,
         sum(math.prod(s) for s in shapes.values()) if found is not None else None,
-        " ".join(f"{k}{'×'.join(map(str, s)) or 1}" for k, s in shapes.items()),
+        ", ".join(f"{k} {'×'.join(map(str, s)) or 1}" for k, s in shapes.items()),
         tightest if tightest is not None and math.isfinite(tightest) else None,
         found.reason if found is not None else report.reason,
     )
@@ -231,7 +231,7 @@ def document(rows: Sequence[Row], options: argparse.Namespace) -> str:
             "    OMP_NUM_THREADS=1 python -m benchmarks.detection -o benchmarks/results",
             "",
             "A row is one search, which does not know the witness in `tests/quality`. Certified: the audit kernel",
-            "accepts the certificate; it is required of every statement that speaks of no trajectory and no probability.",
+            "accepts the certificate; it is required of every statement without trajectories and probabilities.",
             "",
             *_summary(rows),
             "",

@@ -66,7 +66,7 @@ class _Seen:
 
     @property
     def elite(self) -> list[tuple[float, str, AnyCase, Verdict]]:
-        """(-log of the ratio, hash, case, verdict) of the cases closest to failing, over all parts the closest first."""
+        """(-log of the ratio, hash, case, verdict) of the cases closest to failing, the closest first."""
         best = (e for own in self.by_part.values() for e in own.values())
         return sorted(best, key=lambda e: e[:2])
 

@@ -216,8 +216,7 @@ class FlowAdaptor(PlainAdaptor[Case]):
                 W0[j] = W0[j] - (1.0 - float(rng.choice([0.0, 0.03, 0.1]))) * part
         elif kind == "edge":
             log_eps = math.log(float(rng.choice(EDGES))) - 0.5 * math.log(case.h)
-        else:
-            top = float(np.linalg.norm(W0, axis=1).max())
+        elif (top := float(np.linalg.norm(W0, axis=1).max())) > 0:
             longest = float(np.linalg.norm(case.X, axis=1).max())
             limit = math.log(float(rng.choice(self.limits))) - log_eps
             size = 0.5 * (limit - 0.5 * math.log(case.h) - math.log(longest))

@@ -128,7 +128,8 @@ def _optimum(X: Any, y: Any, beta: Fraction) -> tuple[list[list[Fraction]], list
 
 
 def _made(X: Any, y: Any, beta: Any, W: Any, v: Any) -> ReluCase | None:
-    if len({tuple(row) for row in X}) < 2:  # the optimum wants data that vary
+    # the optimum wants data that vary, and is 0 without targets
+    if len({tuple(row) for row in X}) < 2 or not any(y):
         return None
     try:
         return ReluCase.create(X, y, beta=beta, W=W, v=v)

@@ -57,6 +57,19 @@ def certify_statement(
 
 
 def _certify(violation: Violation) -> tuple[Certificate | None, str]:
+    program, raw = statement_program(violation)
+    pruned, optima = _pruned(program, raw.optima)
+    values = {name: raw.values[name] for name in pruned.inputs}
+    name = f"{violation.statement.id}, part {violation.part.name!r}"
+    return certify_program(pruned, values, name=name, conclusion=0, entry=0, optima=optima)
+
+
+def statement_program(violation: Violation) -> tuple[Program, Raw]:
+    """The hypotheses of a statement and the violated part as a program, not pruned, and what stands behind it.
+
+    Raises:
+        NoProgram: something that cannot be computed from the numbers of the case.
+    """
     statement, part, raw = violation.statement, violation.part, Raw()
     with Recorder() as recorder:
         known = variables(violation, raw)
@@ -69,11 +82,7 @@ def _certify(violation: Violation) -> tuple[Certificate | None, str]:
             raw.facts.append(("the left side is the larger one", conclusion.rhs < conclusion.lhs))
         for name, fact in raw.facts:
             recorder.assume(fact, name)
-        program = recorder.program([(part.name, conclusion)])
-    pruned, optima = _pruned(program, raw.optima)
-    values = {name: raw.values[name] for name in pruned.inputs}
-    name = f"{statement.id}, part {part.name!r}"
-    return certify_program(pruned, values, name=name, conclusion=0, entry=0, optima=optima)
+        return recorder.program([(part.name, conclusion)]), raw
 
 
 def _pruned(
