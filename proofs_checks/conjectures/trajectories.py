@@ -33,7 +33,7 @@ from theory.errors import LemmataError
 
 UNIT = 2.0**-52
 ROUNDING = 8 * UNIT  # relative error of weights up to which neurons may start on a kink
-FLOW = FlowOptions(max_steps=2000, max_kinks=2000)  # beyond them a case is undecided
+FLOW = FlowOptions(max_steps=500, max_kinks=500)  # beyond them a case is undecided
 LINEAR = PolynomialOptions(max_steps=150)
 
 
