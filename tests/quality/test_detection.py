@@ -27,7 +27,7 @@ QUICK = (
     "planted/one-wrong-class",
     "planted/infeasible",
     "planted/one-coordinate-less",
-    "planted/xor-for-all",
+    "planted/no-degree",
     "planted/zeroth-kernel",
     "planted/strict",
     "planted/half-square",
