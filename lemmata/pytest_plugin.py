@@ -1,6 +1,6 @@
 """pytest's side of `lemmata.assert_holds`: a summary of what was checked, and ``--lemmata-report DIR``.
 
-A test whose checks are all vacuous has checked nothing, and fails, unless each of them allows that. The report has
+A test that decides nothing has checked nothing, and fails, unless it allows each of its cases. The report has
 ``report.json`` (counts, vacuous rates and tightest ratios, by target), ``tightest/`` and ``failures/`` with cases that
 ``lemmata replay`` reads.
 """
@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Generator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,20 +73,25 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """A test that has checked nothing but vacuous cases fails."""
+        """A test that has decided nothing fails."""
         self._test, self._own = item.nodeid, []
         result = yield
-        idle = {c.target for c in self._own} - {c.target for c in self._own if c.deciding}
-        idle -= {c.target for c in self._own if c.allow_vacuous or c.status == "undecided"}
-        if idle:
-            name = sorted(idle)[0]
-            reason = next(c.reason for c in self._own if c.target == name)
-            pytest.fail(
-                f"{name} was vacuous on every case of this test, so nothing was checked: {reason}; "
-                "draw cases that satisfy the hypotheses, or set allow_vacuous=True",
-                pytrace=False,
-            )
+        open_ = [c for c in self._own if not c.deciding and not c.allowed]
+        decided = {c.target for c in self._own if c.deciding}
+        for checked in open_:
+            if checked.target not in decided:
+                pytest.fail(
+                    f"{checked.target} was {checked.status}, and no case of this test decided it, so nothing was "
+                    f"checked: {checked.reason}; draw cases that satisfy the hypotheses, or set allow_vacuous=True "
+                    "or allow_undecided=True",
+                    pytrace=False,
+                )
         return result
+
+    def pytest_collection_finish(self) -> None:
+        """Load what judges conjectures before the first test: Hypothesis has deadlines for single cases."""
+        if "proofs_checks.conjectures.conjecture" in sys.modules:
+            import_module("proofs_checks.conjectures.testing")
 
     # -- several processes --------------------------------------------------------------------------------------
     @pytest.hookimpl(trylast=True)

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from theory.errors import LemmataError
 from theory.program import (
     ArrayRelation,
     Instruction,
@@ -27,6 +26,7 @@ from theory.program import (
     broadcast,
     infer,
 )
+from theory.tracing_shapes import Shaped, TraceError, reduce
 
 Number: TypeAlias = int | float | Fraction
 Operand: TypeAlias = "Array | Number | Sequence[Any]"
@@ -36,10 +36,6 @@ _ROOMS = tuple(
     for room in ("theory", "proofs_checks", "numerics", "lemmata")
 )
 _active: ContextVar[Recorder | None] = ContextVar("lemmata_recorder", default=None)
-
-
-class TraceError(LemmataError):
-    """Something was asked of a traced array that a program cannot express."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +177,7 @@ def _frozen(value: Any) -> Any:
 
 
 # -- arrays ---------------------------------------------------------------------------------------------------------
-class Array:
+class Array(Shaped):
     """A traced array of known shape.
 
     Attributes:
@@ -189,6 +185,9 @@ class Array:
     """
 
     __slots__ = ("number", "recorder", "shape")
+    recorder: Recorder
+    number: int
+    shape: Shape
     __array_priority__ = 1000.0
 
     def __init__(self, recorder: Recorder, number: int, shape: Shape) -> None:
@@ -244,6 +243,10 @@ class Array:
     def __rmatmul__(self, other: Operand) -> Array:
         return _matmul(self.recorder_array(other), self)
 
+    def dot(self, other: Operand) -> Array:
+        """As ``@``."""
+        return self @ other
+
     def __neg__(self) -> Array:
         return self.recorder.add("neg", (self,))
 
@@ -288,94 +291,6 @@ class Array:
 
     __float__ = __int__ = __complex__ = __index__ = __array__ = tolist = item = _no_value
     __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __round__ = _no_value
-
-    # shape
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of entries."""
-        return math.prod(self.shape)
-
-    @property
-    def T(self) -> Array:
-        """The transposed matrix; vectors and numbers are themselves."""
-        return self.transpose()
-
-    def transpose(self) -> Array:
-        """The transposed matrix; vectors and numbers are themselves."""
-        if self.ndim < 2:
-            return self
-        return self.recorder.add("transpose", (self,))
-
-    def reshape(self, *shape: Any) -> Array:
-        """Row-major; one length may be -1."""
-        wanted = list(shape[0] if len(shape) == 1 and isinstance(shape[0], list | tuple) else shape)
-        if wanted.count(-1) == 1:
-            rest = math.prod(s for s in wanted if s != -1)
-            wanted[wanted.index(-1)] = self.size // rest if rest else 0
-        if tuple(wanted) == self.shape:
-            return self
-        return self.recorder.add("reshape", (self,), {"shape": [int(s) for s in wanted]})
-
-    def ravel(self) -> Array:
-        """As a vector."""
-        return self.reshape(self.size)
-
-    flatten = ravel
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TraceError("a number has no length")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Array]:
-        return (self[k] for k in range(len(self)))
-
-    def __getitem__(self, key: Any) -> Array:
-        from theory.array_functions import positions
-
-        shape, indices = positions(self.shape, key)
-        return self.recorder.add(
-            "gather", (self,), {"shape": list(shape), "indices": list(indices)}
-        )
-
-    # reductions
-    def sum(self, axis: int | None = None) -> Array:
-        """Over one axis, or all entries."""
-        return reduce("sum", self, axis)
-
-    def max(self, axis: int | None = None) -> Array:
-        """Over one axis, or all entries."""
-        return reduce("amax", self, axis)
-
-    def min(self, axis: int | None = None) -> Array:
-        """Over one axis, or all entries."""
-        return reduce("amin", self, axis)
-
-    def mean(self, axis: int | None = None) -> Array:
-        """Over one axis, or all entries."""
-        count = self.size if axis is None else self.shape[axis]
-        return self.sum(axis) / count
-
-    def dot(self, other: Operand) -> Array:
-        """As ``@``."""
-        return self @ other
-
-    def trace(self) -> Array:
-        """The sum of the diagonal."""
-        return self.diagonal().sum()
-
-    def diagonal(self) -> Array:
-        """The diagonal of a matrix, a vector."""
-        if self.ndim != 2:
-            raise TraceError(f"a diagonal belongs to a matrix, not to shape {self.shape}")
-        rows, columns = self.shape
-        indices = [k * columns + k for k in range(min(rows, columns))]
-        return self.recorder.add("gather", (self,), {"shape": [len(indices)], "indices": indices})
 
     def __repr__(self) -> str:
         return f"<traced array of shape {self.shape}>"
@@ -429,16 +344,6 @@ def _flatten(value: Any, out: list[str]) -> Shape:
     return ()
 
 
-def reduce(op: str, a: Array, axis: int | None) -> Array:
-    """``sum``, ``amax`` or ``amin`` over one axis, or over all entries."""
-    if axis is None:
-        flat = a.reshape(a.size) if a.ndim != 1 else a
-        return a.recorder.add(op, (flat,), {"axis": 0})
-    if not isinstance(axis, int) or not -a.ndim <= axis < a.ndim:
-        raise TraceError(f"axis {axis!r} of an array of shape {a.shape}")
-    return a.recorder.add(op, (a,), {"axis": axis % a.ndim})
-
-
 def _matmul(a: Array, b: Array) -> Array:
     """As numpy: vectors are rows on the left and columns on the right."""
     if not a.ndim or not b.ndim or a.ndim > 2 or b.ndim > 2:
@@ -448,3 +353,19 @@ def _matmul(a: Array, b: Array) -> Array:
     out = a.recorder.add("matmul", (left, right))
     shape = (out.shape[:1] if a.ndim == 2 else ()) + (out.shape[1:] if b.ndim == 2 else ())
     return out.reshape(*shape) if shape != out.shape else out
+
+
+__all__ = [
+    "Array",
+    "Comparison",
+    "FreeConstant",
+    "Number",
+    "Operand",
+    "Recorder",
+    "TraceError",
+    "active",
+    "array",
+    "is_tracing",
+    "reduce",
+    "user_line",
+]

@@ -15,7 +15,7 @@ class Checked:
     Attributes:
         target: name of the conjecture or id of the statement. status: of the verdict. log_ratio: log(lhs/rhs), None
             where nothing was decided. casefile: makes the plain data that `lemmata replay` reads.
-        allow_vacuous: the caller does not ask for a deciding case.
+        allowed: it is vacuous or undecided, and the caller accepts that.
     """
 
     target: str
@@ -24,7 +24,7 @@ class Checked:
     log_ratio: float | None
     reason: str
     casefile: Callable[[], Mapping[str, Any]] = field(repr=False)
-    allow_vacuous: bool = False
+    allowed: bool = False
 
     @property
     def deciding(self) -> bool:
