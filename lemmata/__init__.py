@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from proofs_checks.collapse import phase_diagram as phase_diagram
     from proofs_checks.collapse_cases import FeatureCase as FeatureCase
     from proofs_checks.collapse_cases import GaussianCase as GaussianCase
+    from proofs_checks.conjectures import dynamics as dynamics
+    from proofs_checks.conjectures import optima as optima
     from proofs_checks.conjectures.case import ConjectureCase as ConjectureCase
     from proofs_checks.conjectures.conjecture import Conjecture as Conjecture
     from proofs_checks.conjectures.conjecture import assume as assume
@@ -115,6 +117,7 @@ _EXPORTS = {
     "cover_wendel_probability": "proofs_checks.feasibility_law:cover_wendel_probability",
     "descent_check": "proofs_checks.law_drift:descent_check",
     "descent_drift": "theory.conservation.descent:descent_drift",
+    "dynamics": "proofs_checks.conjectures.dynamics",
     "equal": "theory.array_functions:equal",
     "from_sympy": "theory.conservation.symbolic:from_sympy",
     "horn_instance": "proofs_checks.features_examples:horn_instance",
@@ -127,6 +130,7 @@ _EXPORTS = {
     "neural_collapse_metrics": "proofs_checks.collapse:neural_collapse_metrics",
     "obstruction": "proofs_checks.obstruction",
     "ops": "lemmata.ops",
+    "optima": "proofs_checks.conjectures.optima",
     "phase_diagram": "proofs_checks.collapse:phase_diagram",
     "profile": "proofs_checks.api:profile",
     "quantity": "theory.quantity",
