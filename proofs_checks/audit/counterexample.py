@@ -8,6 +8,7 @@
 
 The program is evaluated on the inputs, in rationals as far as they go and in balls.  The claim holds if
 every hypothesis holds for certain, entry by entry, and the conclusion certainly fails at the entry.
+All these entries must be defined; what they do not depend on need not be.
 
 An instruction ``oracle`` has {"kind": "optimum", "parameters": {"certificate": kind, "arguments": [field,
 ...], "fixed": {field: value}}, "shape": []}.  CERTIFICATE is a whole certificate of that kind, one of
@@ -27,7 +28,7 @@ from flint import arb, ctx, fmpq
 
 from proofs_checks.audit.core import FIELDS, FORMAT, KINDS, Clock, Rejected, exact, fields
 from proofs_checks.audit.program import Program, Relation, Step, read
-from proofs_checks.audit.program_functions import Number, at_most, less
+from proofs_checks.audit.program_functions import Number, Undefined, at_most, less
 from proofs_checks.audit.program_shapes import MAX_NAME, Shape, entries, numbers, shape_of
 from proofs_checks.audit.program_values import Values, evaluate, positions
 
@@ -105,8 +106,15 @@ def _sides(
     return list(zip(lhs, rhs, strict=True))
 
 
+def _known(a: Number, b: Number) -> None:
+    for x in (a, b):
+        if type(x) is Undefined:
+            raise Rejected(f"{x.where}: {x}")
+
+
 def _holds(a: Number, op: str, b: Number) -> bool:
     """Whether a op b for certain."""
+    _known(a, b)
     if op == "==":
         return at_most(a, b) and at_most(b, a)
     return less(a, b) if op == "<" else at_most(a, b)
@@ -114,6 +122,7 @@ def _holds(a: Number, op: str, b: Number) -> bool:
 
 def _fails(a: Number, op: str, b: Number) -> bool:
     """Whether a op b is false for certain."""
+    _known(a, b)
     if op == "==":
         return less(a, b) or less(b, a)
     return at_most(b, a) if op == "<" else less(b, a)

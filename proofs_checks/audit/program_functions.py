@@ -1,8 +1,9 @@
 """Functions of numbers for `program_values`: a number is a rational, or a ball around a real number.
 
 Rationals stay rational as long as they have at most EXACT_BITS bits; then, and by a function that leaves
-them, they become balls of ``ctx.prec`` bits.  Every ball is finite: what may be undefined is Rejected, also
-where a ball merely touches the edge of the domain.
+them, they become balls of ``ctx.prec`` bits.  Every ball is finite: what may be undefined raises Undefined,
+also where a ball merely touches the edge of the domain.  As the value of an entry such an exception stands
+for nothing known, and so does everything that is computed from it.
 """
 
 from __future__ import annotations
@@ -12,23 +13,38 @@ from typing import Any
 
 from flint import arb, fmpq
 
-from proofs_checks.audit.core import Rejected
-
 EXACT_BITS = 1 << 14
 MAX_ROOT = 16  # roots up to this one are looked for among the rationals
 LARGEST_ANGLE = 1 << 12  # bits: sin and cos of more are only known to be in [-1, 1]
 Q0, Q1 = fmpq(0), fmpq(1)
-Number = Any  # fmpq or arb
+Number = Any  # fmpq, arb; or Undefined, as an entry of an array
+
+
+class Undefined(Exception):
+    """Why there may be no number; ``where``: the instruction."""
+
+    where = ""
+
+
+def attempt(function: Callable[..., Any], *args: Any) -> Any:
+    """The value, or an Undefined: one of the arguments, or why there is no value."""
+    for x in args:
+        if type(x) is Undefined:
+            return x
+    try:
+        return function(*args)
+    except Undefined as error:
+        return Undefined(*error.args)  # without its traceback
 
 
 def settled(x: Number) -> Number:
-    """The number, as a ball if it has grown long; raises Rejected where it is not a finite number."""
+    """The number, as a ball if it has grown long; raises Undefined where it is not a finite number."""
     if type(x) is fmpq:
         if x.height_bits() <= EXACT_BITS:
             return x
         x = arb(x)
     if not x.is_finite():
-        raise Rejected(
+        raise Undefined(
             "a value is undefined, may be so, or is too large for balls of this precision"
         )
     return x
@@ -60,7 +76,7 @@ def multiply(a: Number, b: Number) -> Number:
 
 def divide(a: Number, b: Number) -> Number:
     if type(b) is fmpq and b == 0:
-        raise Rejected("a division by zero")
+        raise Undefined("a division by zero")
     return settled(a / b)
 
 
@@ -97,9 +113,9 @@ def power(x: Number, q: fmpq, nonnegative: bool = False) -> Number:
         return Q1
     if type(x) is fmpq:
         if x == 0 and n < 0:
-            raise Rejected("a negative power of zero")
+            raise Undefined("a negative power of zero")
         if x < 0 and d > 1:
-            raise Rejected("a power of a negative number that is not an integer")
+            raise Undefined("a power of a negative number that is not an integer")
         if x == 0 or x == 1:
             return x
         if d <= MAX_ROOT and x.height_bits() * abs(n) <= EXACT_BITS:

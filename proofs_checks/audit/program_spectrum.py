@@ -15,10 +15,11 @@ from typing import Any
 
 from flint import arb, ctx, fmpq, fmpz, fmpz_mat
 
-from proofs_checks.audit.core import Clock, Rejected
+from proofs_checks.audit.core import Clock
 from proofs_checks.audit.program_functions import (
     EXACT_BITS,
     Number,
+    Undefined,
     add,
     divide,
     multiply,
@@ -118,7 +119,7 @@ def _enclosed(S: Square, d: list[arb], Q: Square, clock: Clock) -> list[Number]:
             defect += weight * rest * rest
     norm, delta = settled(error).abs_upper().sqrt(), settled(defect).abs_upper().sqrt()
     if not delta < 1:
-        raise Rejected("no approximate eigenvectors were found at this precision")
+        raise Undefined("no approximate eigenvectors were found at this precision")
     return [settled(v + (delta * abs(v) + norm) * arb(0, 1)) for v in d]
 
 

@@ -1,4 +1,4 @@
-"""The values of a program (see `program`) on exact inputs: flat lists of rationals and balls.
+"""The values of a program (see `program`) on exact inputs: flat lists of rationals, balls and Undefined.
 
 Every operation yields its entries one by one and is charged for them: what is kept has at most MAX_BITS
 bits, and the clock is looked at for every entry and every product.
@@ -18,7 +18,9 @@ from proofs_checks.audit.program_functions import (
     BINARY,
     UNARY,
     Number,
+    Undefined,
     add,
+    attempt,
     larger,
     multiply,
     power,
@@ -29,7 +31,7 @@ from proofs_checks.audit.program_signs import nonnegative
 from proofs_checks.audit.program_spectrum import eigenvalues, singular_values
 
 MAX_BITS = 1 << 31
-OVERHEAD = 512  # bits of an object
+OVERHEAD, UNDEFINED = 512, 1 << 13  # bits of an object
 Values = list[Number]
 # (number of the instruction, instruction, values of its arguments, their shapes) -> the value
 Oracle = Callable[[int, Step, list[Values], list[Shape]], Number]
@@ -53,12 +55,15 @@ def evaluate(
                 found = [oracle(k, it, args, shapes)]
             elif it.op in ("sqrt", "power"):
                 q = it.data if it.op == "power" else fmpq(1, 2)
-                found = (power(x, q, signs[it.args[0]]) for x in args[0])
+                found = (attempt(power, x, q, signs[it.args[0]]) for x in args[0])
             else:
                 found = _entries(it, args, shapes, clock)
             for x in found:
                 clock.tick()
                 bits += OVERHEAD + (2 * x.height_bits() if type(x) is fmpq else ctx.prec)
+                if type(x) is Undefined and not x.where:
+                    bits += UNDEFINED
+                    x.where = f"instruction {k}, {it.op}"
                 if bits > MAX_BITS:
                     raise Rejected("the values of the program need too much memory")
                 out.append(x)
@@ -70,11 +75,11 @@ def evaluate(
 
 def _entries(it: Step, args: list[Values], shapes: list[Shape], clock: Clock) -> Iterable[Number]:
     if it.op in UNARY:
-        return map(UNARY[it.op], args[0])
+        return (attempt(UNARY[it.op], x) for x in args[0])
     if it.op in BINARY:
         places = (positions(shape, it.shape, clock) for shape in shapes)
         function, (a, b) = BINARY[it.op], args
-        return (function(a[i], b[j]) for i, j in zip(*places, strict=True))
+        return (attempt(function, a[i], b[j]) for i, j in zip(*places, strict=True))
     return _OPERATIONS[it.op](it, args, shapes, clock)
 
 
@@ -107,7 +112,7 @@ def _reduce(it: Step, args: list[Values], shapes: list[Shape], clock: Clock) -> 
             total = fmpq(0) if it.op == "sum" else a[start]
             for k in range(0 if it.op == "sum" else 1, length):
                 clock.tick()
-                total = function(total, a[start + k * inner])
+                total = attempt(function, total, a[start + k * inner])
             yield total
 
 
@@ -118,7 +123,8 @@ def _matmul(it: Step, args: list[Values], shapes: list[Shape], clock: Clock) -> 
             total = fmpq(0)
             for k in range(inner):
                 clock.tick()
-                total = add(total, multiply(a[i * inner + k], b[k * columns + j]))
+                term = attempt(multiply, a[i * inner + k], b[k * columns + j])
+                total = attempt(add, total, term)
             yield total
 
 
@@ -137,9 +143,13 @@ def _joined(it: Step, args: list[Values], *_: Any) -> Iterable[Number]:
 
 def _spectrum(it: Step, args: list[Values], shapes: list[Shape], clock: Clock) -> Values:
     rows, columns = shapes[0]
+    nothing = next((x for x in args[0] if type(x) is Undefined), None)
+    found: Any
     if it.op == "eigenvalues":
-        return eigenvalues(args[0], rows, clock)
-    return singular_values(args[0], rows, columns, clock)
+        found = nothing or attempt(eigenvalues, args[0], rows, clock)
+    else:
+        found = nothing or attempt(singular_values, args[0], rows, columns, clock)
+    return [found] * it.shape[0] if type(found) is Undefined else found
 
 
 _OPERATIONS: dict[str, Callable[[Step, list[Values], list[Shape], Clock], Iterable[Number]]] = {

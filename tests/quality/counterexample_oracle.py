@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from fractions import Fraction as F
+from functools import reduce
 from typing import Any
 
 import mpmath
@@ -18,7 +20,19 @@ def exact(text: str) -> F:
 
 
 def _each(function: Any) -> Any:
-    return np.vectorize(function, otypes=[object])
+    """Entry by entry; nan where a function is undefined, and where an argument is."""
+
+    def apply(*args: Any) -> Any:
+        try:
+            return mpmath.nan if any(map(_nothing, args)) else function(*args)
+        except (ValueError, ZeroDivisionError):
+            return mpmath.nan
+
+    return np.vectorize(apply, otypes=[object])
+
+
+def _nothing(x: Any) -> bool:
+    return not isinstance(x, F) and bool(mpmath.isnan(x))
 
 
 def _mp(name: str) -> Any:
@@ -68,13 +82,18 @@ def _alike(arrays: list[Any]) -> list[Any]:
 
 
 def _eigenvalues(a: Any) -> Any:
+    if any(map(_nothing, a.ravel())):
+        return np.full(len(a), mpmath.nan, dtype=object)
     sizes = mpmath.matrix([[_number(x) for x in row] for row in (a + a.T) / 2])
     return np.array(sorted(mpmath.eigsy(sizes, eigvals_only=True)), dtype=object)
 
 
 def _singular(a: Any) -> Any:
     small = a @ a.T if a.shape[0] <= a.shape[1] else a.T @ a
-    return np.array([mpmath.sqrt(max(x, 0)) for x in _eigenvalues(small)[::-1]], dtype=object)
+    return np.array(
+        [mpmath.sqrt(x if x > 0 or _nothing(x) else 0) for x in _eigenvalues(small)[::-1]],
+        dtype=object,
+    )
 
 
 UNARY = {
@@ -88,12 +107,12 @@ UNARY.update(
     {op: _mp(op) for op in ("sqrt", "exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "acos")}
 )
 BINARY = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "div": np.true_divide,
-    "max": np.maximum,
-    "min": np.minimum,
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "max": max,
+    "min": min,
 }
 
 
@@ -118,12 +137,15 @@ def _result(op: str, args: list[Any], attributes: dict[str, Any], inputs: dict[s
     if op in UNARY:
         return _each(UNARY[op])(args[0]) if args[0].size else args[0]
     if op in BINARY:
-        return np.asarray(BINARY[op](*args), dtype=object)
+        wide = np.broadcast(*args)
+        return _each(BINARY[op])(*args) if wide.size else np.empty(wide.shape, dtype=object)
     if op == "power":
         return _each(_power(exact(attributes["exponent"])))(args[0])
     if op in ("sum", "amax", "amin"):
-        function = {"sum": np.sum, "amax": np.max, "amin": np.min}[op]
-        return np.asarray(function(args[0], axis=attributes["axis"]), dtype=object)
+        function = _each({"sum": operator.add, "amax": max, "amin": min}[op])
+        first = np.moveaxis(args[0], attributes["axis"], 0)
+        empty = np.full(first.shape[1:], F(0), dtype=object)
+        return np.asarray(reduce(function, first[1:], first[0]) if len(first) else empty, object)
     if op == "matmul":
         return args[0] @ args[1]
     if op == "transpose":
@@ -142,11 +164,7 @@ def _result(op: str, args: list[Any], attributes: dict[str, Any], inputs: dict[s
 
 
 def values(program: dict[str, Any], inputs: dict[str, Any]) -> list[Any]:
-    """The arrays of all instructions: fractions, and numbers of DIGITS digits.
-
-    Raises:
-        ValueError, ZeroDivisionError: something is undefined.
-    """
+    """The arrays of all instructions: fractions, and numbers of DIGITS digits, nan where undefined."""
     results: list[Any] = []
     with mpmath.workdps(DIGITS):
         for op, args, attributes in program["instructions"]:
@@ -155,8 +173,10 @@ def values(program: dict[str, Any], inputs: dict[str, Any]) -> list[Any]:
     return results
 
 
-def _compare(a: Any, b: Any) -> int:
-    """The sign of a - b; 0 also where the digits do not tell."""
+def _compare(a: Any, b: Any) -> int | None:
+    """The sign of a - b; 0 also where the digits do not tell, None where there is none."""
+    if _nothing(a) or _nothing(b):
+        return None
     if isinstance(a, F) and isinstance(b, F):
         return (a > b) - (a < b)
     a, b = _number(a), _number(b)
@@ -167,10 +187,7 @@ def _compare(a: Any, b: Any) -> int:
 def is_true(claim: dict[str, Any]) -> bool:
     """Whether the hypotheses hold and the conclusion fails, as far as the digits tell."""
     program = claim["program"]
-    try:
-        results = values(program, claim["inputs"])
-    except (ValueError, ZeroDivisionError):
-        return False
+    results = values(program, claim["inputs"])
     with mpmath.workdps(DIGITS):
         signs = {}
         for group in ("hypotheses", "conclusions"):
@@ -192,6 +209,6 @@ def is_true(claim: dict[str, Any]) -> bool:
         found, op, sides = signs["conclusions"][claim["fails"]["conclusion"]]
         exactly = all(isinstance(x, F) for k in sides for x in results[k].ravel())
         sign = found[claim["fails"]["entry"]]
-        if sign == 0 and not exactly:
-            return True
+        if sign is None or (sign == 0 and not exactly):
+            return sign == 0
         return {"<=": sign > 0, "<": sign >= 0, "==": sign != 0}[op]
