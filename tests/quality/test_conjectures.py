@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from proofs_checks.audit import audit_text
 from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.conjecture import Conjecture
 from proofs_checks.conjectures.judge import VIOLATED, judge_exact
@@ -45,6 +46,7 @@ def test_wrong_conjectures_are_refuted(planted: Planted) -> None:
     found = report.counterexample
     assert found is not None and found.rigor is Rigor.PROVED and found.certificate is not None
     assert max((n for shape in found.shapes.values() for n in shape), default=1) <= MOST_DIMENSION
+    assert audit_text(found.certificate.to_json()).accepted
     again = ConjectureCase.from_json(found.case)
     assert judge_exact(planted.conjecture.trace(again), again).status == VIOLATED
 
