@@ -122,7 +122,7 @@ def _page(report: RefuteReport, target: str, out: Path | None) -> list[Renderabl
         grid.add_row("seconds", Text(f"{report.seconds:.3g}"))
     blocks: list[RenderableType] = [Text(report.conjecture), grid]
     if found is not None:
-        blocks += [Text(line) for line in _values(found.case)]
+        blocks += [Text(line) for line in _values(found.case, found.shapes)]
         if found.reason:
             blocks.append(Text(found.reason))
         if found.certificate is None:
@@ -141,14 +141,25 @@ def _page(report: RefuteReport, target: str, out: Path | None) -> list[Renderabl
     return blocks
 
 
-def _values(case: Any, most: int = 12) -> list[str]:
-    """The arrays of a small case of a conjecture, a line each."""
-    values = case.get("case", case).get("values") if isinstance(case, dict) else None
+def _values(case: Any, shapes: Any, most: int = 12) -> list[str]:
+    """The arrays of a case of a conjecture, a line each; long ones are cut."""
+    values = case.get("values") if isinstance(case, dict) else None
     if not isinstance(values, dict):
         return []
-    lines = [f"  {name} = {', '.join(map(str, entries))}" for name, entries in values.items()]
+    lines = [
+        f"  {name} = {_nested(entries, shapes.get(name, []))}" for name, entries in values.items()
+    ]
     lines = [line if len(line) <= 100 else line[:97] + "..." for line in lines]
     return lines[:most] + ([f"  ... {len(lines) - most} more"] if len(lines) > most else [])
+
+
+def _nested(entries: Any, shape: Any) -> str:
+    """Flat entries in row-major order as nested lists."""
+    if not shape:
+        return str(entries[0])
+    size = len(entries) // shape[0] if shape[0] else 0
+    rows = (entries[k * size : (k + 1) * size] for k in range(shape[0]))
+    return "[" + ", ".join(_nested(row, shape[1:]) for row in rows) + "]"
 
 
 def _number(x: Any) -> str:
