@@ -70,8 +70,11 @@ class Levels:
         return min(bisect.bisect_right(self.edges, value), self.count) - 1
 
 
-def levels(axis: str, given: Any) -> Levels:
+def levels(axis: str, given: Any, *, whole: bool = False) -> Levels:
     """The levels of an axis from ``campaign.json``: a list of values, or the range of a random axis.
+
+    Args:
+        whole: the axis has whole numbers, which are shown one by one while they are few.
 
     Raises:
         LemmataError: the data are no axis.
@@ -79,6 +82,8 @@ def levels(axis: str, given: Any) -> Levels:
     try:
         if isinstance(given, Mapping):
             low, high, log = float(given["low"]), float(given["high"]), given["scale"] == "log"
+            if whole and high - low < MOST:
+                return Levels(axis, tuple(range(int(low), int(high) + 1)), log=log)
             return Levels(axis, (), _edges(low, high, log), log)
         numbers = all(type(v) in (int, float) for v in given)
         ordered = sorted(given) if numbers else list(given)

@@ -170,15 +170,9 @@ def summarise(folder: Path, *, x: str | None = None, y: str | None = None) -> Su
         LemmataError: no campaign, a damaged or foreign part, or no such axis.
     """
     head = read_head(folder)
-    kinds, identity = head["axes"], head["identity"]
-    grid, random = identity.get("grid", {}), identity.get("random", {})
-    if not set(kinds) == {*grid, *random} or not set(kinds.values()) <= set(KINDS):
-        raise LemmataError(f"{folder}/campaign.json: axes are missing or malformed; restore it")
-    axes = {a: levels(a, grid.get(a, random.get(a))) for a in kinds}
+    axes, names, wanted = _layout(head, folder)
     x, y = _chosen(axes, x, y)
-    names = [str(t[0]) for t in identity.get("targets", [])]
     out = {name: TargetSummary(name, along={a: {} for a in axes}) for name in names}
-    wanted = schema({a: KINDS[k] for a, k in kinds.items()})
     rows = 0
     for unit, path in part_files(folder):
         check_part(path, head["hash"], unit, wanted, None)
@@ -188,6 +182,26 @@ def summarise(folder: Path, *, x: str | None = None, y: str | None = None) -> Su
     for target in out.values():
         target.worst.sort(key=lambda item: (-item[0], -item[1]))
     return Summary(folder, head, axes, x, y, rows, out)
+
+
+def _layout(head: Mapping[str, Any], folder: Path) -> tuple[dict[str, Levels], list[str], Any]:
+    """The axes, the names of the targets, and the columns of the parts, from ``campaign.json``.
+
+    Raises:
+        LemmataError: it is malformed.
+    """
+    kinds, identity = head["axes"], head["identity"]
+    try:
+        given = {**identity["grid"], **identity["random"]}
+        axes = {a: levels(a, given[a], whole=kind == "int") for a, kind in kinds.items()}
+        names = [str(name) for name, _ in identity["targets"]]
+        return axes, names, schema({a: KINDS[k] for a, k in kinds.items()})
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, LemmataError):
+            raise
+        raise LemmataError(
+            f"{folder}/campaign.json: axes or targets are missing or malformed; restore it"
+        ) from error
 
 
 def _count(

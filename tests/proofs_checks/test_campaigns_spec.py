@@ -236,6 +236,8 @@ def test_levels_of_axes() -> None:
     assert many.count == 10 and many.index(0) == 0 and many.index(99) == 9 and many.index(100) == -1
     drawn = levels("eta", {"low": 0.01, "high": 1.0, "scale": "log"})
     assert drawn.log and [drawn.index(v) for v in (0.01, 0.0999, 0.101, 1.0)] == [0, 4, 5, 9]
+    few = levels("d", {"low": 2, "high": 5, "scale": "linear"}, whole=True)
+    assert few.values == (2, 3, 4, 5) and few.index(5) == 3
     words = levels("loss", ["low", "high", "log"])
     assert not words.numeric and words.index("high") == 1
     assert levels("bias", [False, True]).labels == ["False", "True"]

@@ -159,6 +159,24 @@ def test_an_unfinished_campaign_is_summarised_as_such(tmp_path: Path) -> None:
     assert not data["complete"] and data["rows"] == len(rows) < data["planned"] == 960
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"axes": {"d": "int"}, "identity": {}},
+        {"axes": {"d": "complex"}},
+        {"identity": {"grid": 3, "random": {}, "targets": []}},
+        {"identity": {"grid": {}, "random": {}, "targets": [1]}, "axes": {}},
+        {"rows": "many"},
+    ],
+)
+def test_a_malformed_description_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    planted(tmp_path)
+    head = tmp_path / "campaign.json"
+    head.write_text(json.dumps(json.loads(head.read_text()) | change))
+    with pytest.raises(LemmataError, match="malformed; restore it"):
+        summarise(tmp_path)
+
+
 def test_figures_are_drawn_over_the_axes_that_are_asked_for(tmp_path: Path) -> None:
     planted(tmp_path)
     results = summarise(tmp_path)
