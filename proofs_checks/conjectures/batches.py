@@ -21,7 +21,8 @@ from proofs_checks.conjectures.conjecture import Traced
 from proofs_checks.conjectures.lanes import Lanes
 
 Array = NDArray[np.float64]
-WIDEST, NARROWEST, ASKING = 1024, 16, 64  # lanes of a batch; of one that asks oracles
+WIDEST, NARROWEST = 1024, 16  # lanes of a batch
+ASKING = {"flow": 64, "optimum": 8}  # of one that asks such oracles
 ENTRIES = 1 << 21  # of all intermediate results of a batch
 ELITES = 48
 ALIKE = 6  # elites with the same score
@@ -120,7 +121,7 @@ class _Herd:
 def width(traced: Traced) -> int:
     """How many cases of this program to judge at once."""
     if traced.program.oracles:
-        return ASKING
+        return min(ASKING.get(kind, NARROWEST) for kind in traced.program.oracles)
     entries = sum(math.prod(i.shape) for i in traced.program.instructions)
     return int(np.clip(ENTRIES // max(entries, 1), NARROWEST, WIDEST))
 

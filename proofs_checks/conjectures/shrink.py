@@ -18,7 +18,8 @@ from proofs_checks.conjectures.simplify import simplify
 MORE_DRAWN = 150  # cases drawn only for their structures
 STRUCTURES = 40  # smaller ones that are searched
 CASES = 1500  # judged per structure
-ORACLE_CASES = 64
+ASKED_STRUCTURES, ASKED_CASES = 8, 64  # the same where oracles are asked, which take long
+ASKED_CANDIDATES, ASKED_SWEEPS = 48, 12
 WEIGHT = 3_000_000  # entries of intermediate results judged for one smaller structure
 SECONDS = 30.0
 
@@ -41,14 +42,16 @@ def shrink(
     more = draw(confirm.conjecture, count=MORE_DRAWN, seed=seed + 1, deadline=deadline, known=more)
     limit = magnitude(case)
     smaller = [group for group in more.by_structure() if magnitude(group[0]) < limit]
-    for k, group in enumerate(smaller[:STRUCTURES]):
+    asks = bool(confirm.conjecture.trace(case).program.oracles)
+    for k, group in enumerate(smaller[: ASKED_STRUCTURES if asks else STRUCTURES]):
         if late():
             break
         found = _search(confirm, group, (seed, 7919, k), deadline if timed else None)
         if found is not None:
             case = found
             break
-    simple = simplify(case, confirm.failing, seed=seed, stop=late)
+    effort = {"most": ASKED_CANDIDATES, "sweeps": ASKED_SWEEPS} if asks else {}
+    simple = simplify(case, confirm.failing, seed=seed, stop=late, **effort)
     return simple if confirm.fails(simple) else case
 
 
@@ -68,7 +71,7 @@ def _search(
             None,
         )
     weight = max(sum(len(i.args) + 1 for i in traced.program.instructions), 1)
-    count = ORACLE_CASES if traced.program.oracles else max(min(CASES, WEIGHT // weight), 64)
+    count = ASKED_CASES if traced.program.oracles else max(min(CASES, WEIGHT // weight), 64)
     bases = tuple(group[:64])
     task = Task(traced, bases, count, seed, confirm.constants, simple=True, deadline=deadline)
     return next((c for c in explore(task).violated if confirm.fails(c)), None)

@@ -54,12 +54,19 @@ def total_cost(point: Point) -> float:
 
 
 def simplify(
-    case: ConjectureCase, fails: Fails, *, seed: int, stop: Callable[[], bool] | None = None
+    case: ConjectureCase,
+    fails: Fails,
+    *,
+    seed: int,
+    stop: Callable[[], bool] | None = None,
+    most: int = CANDIDATES,
+    sweeps: int = SWEEPS,
 ) -> ConjectureCase:
     """A case with the same shapes and simpler free values on which the conjecture still fails.
 
     Args:
         fails: for cases of one structure, which of them fail by more than the error bound. stop: asked between sweeps.
+        most: candidates of a sweep, and sweeps: fewer where a single case takes long.
     """
     free = [(path, leaf) for path, leaf in case.leaves.items() if leaf.free and leaf.size]
     domains = [leaf.domain for _, leaf in free for _ in range(leaf.size)]
@@ -79,7 +86,7 @@ def simplify(
     tried: set[Point] = {best}
     space = Lanes([case]).space
     misses = 0
-    for sweep in range(SWEEPS):
+    for sweep in range(sweeps):
         if stop is not None and stop():
             break
         limit = total_cost(best)
@@ -96,8 +103,12 @@ def simplify(
                 break
         if not candidates:
             break
-        tried.update(candidates)
         points = list(candidates)
+        if len(points) > most:
+            points = [
+                points[k] for k in sorted(rng.choice(len(points), most, replace=False).tolist())
+            ]
+        tried.update(points)
         verdicts = fails([build(point) for point in points])
         failing = [p for p, failed in zip(points, verdicts, strict=True) if failed]
         if failing:
