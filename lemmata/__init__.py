@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from proofs_checks.api import verify as verify
     from proofs_checks.arrangement import arrangement as arrangement
     from proofs_checks.audit import audit_file as audit_file
+    from proofs_checks.campaigns.run import campaign as campaign
+    from proofs_checks.campaigns.summary import summarise as summarise
     from proofs_checks.case import Case as Case
     from proofs_checks.collapse import neural_collapse_metrics as neural_collapse_metrics
     from proofs_checks.collapse import phase_diagram as phase_diagram
@@ -106,6 +108,7 @@ _EXPORTS = {
     "assume": "proofs_checks.conjectures.conjecture:assume",
     "audit_file": "proofs_checks.audit:audit_file",
     "builders": "theory.conservation.builders",
+    "campaign": "proofs_checks.campaigns.run:campaign",
     "cases": "proofs_checks.cases",
     "check": "proofs_checks.api:check",
     "check_laws": "proofs_checks.law_drift:check_laws",
@@ -142,6 +145,7 @@ _EXPORTS = {
     "shipped": "proofs_checks.data:shipped",
     "statement": "proofs_checks.registry:statement",
     "strategies": "lemmata.strategies",
+    "summarise": "proofs_checks.campaigns.summary:summarise",
     "ufm": "proofs_checks.features:ufm",
     "upfm": "proofs_checks.features:upfm",
     "verify": "proofs_checks.api:verify",

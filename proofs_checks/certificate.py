@@ -9,6 +9,9 @@ the program that wrote it.  Kind "inequality on a box"::
               "lhs": plain data, "relation": "<=" or "<", "rhs": plain data}
     inputs   {}
     witness  {"tree": nodes in preorder (see theory.boxes), "precision": bits, "leaves": count}
+
+The other kinds are described in the modules of `proofs_checks.audit`, where they are re-checked: `counterexample` in
+`proofs_checks.audit.counterexample`, and so on.
 """
 
 from __future__ import annotations
