@@ -114,7 +114,9 @@ def draw(
 
     def attempt(drawn: Any) -> None:
         nonlocal shrinking
-        if time.monotonic() > deadline or (out.violated is not None and shrinking > SHRINKS):
+        # one case at least, however short the time
+        late = bool(out.cases) and time.monotonic() > deadline
+        if late or (out.violated is not None and shrinking > SHRINKS):
             raise _Stop
         try:
             case = ordered(ConjectureCase.of(drawn))

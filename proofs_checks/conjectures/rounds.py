@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from proofs_checks.conjectures.batches import Outcome, Task, width
 from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.confirm import Confirm
 from proofs_checks.conjectures.conjecture import Conjecture
 from proofs_checks.conjectures.generation import Drawn
-
-Progress: TypeAlias = Callable[[float], None]
+from proofs_checks.conjectures.report import Progress
 
 UNITS = 8  # of a round, whatever the number of processes
 FIRST_COUNT, MOST_COUNT = 1024, 16384  # cases of a unit
@@ -158,4 +156,4 @@ def remark(outcome: Outcome, phantoms: int) -> str:
     return "; ".join(words)
 
 
-__all__ = ["Budget", "Progress", "Rounds", "movable", "remark"]
+__all__ = ["Budget", "Rounds", "movable", "remark"]

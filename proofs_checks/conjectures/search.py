@@ -17,8 +17,8 @@ from proofs_checks.conjectures.confirm import Confirm
 from proofs_checks.conjectures.conjecture import Conjecture
 from proofs_checks.conjectures.free_constants import search_constant
 from proofs_checks.conjectures.generation import FIRST_DRAWN, Drawn, draw, judge_drawn
-from proofs_checks.conjectures.report import RefuteReport, conclude
-from proofs_checks.conjectures.rounds import Budget, Progress, Rounds, movable, remark
+from proofs_checks.conjectures.report import Progress, RefuteReport, conclude
+from proofs_checks.conjectures.rounds import Budget, Rounds, movable, remark
 from proofs_checks.conjectures.shrink import shrink
 from proofs_checks.conjectures.workers import Workers
 from theory.errors import LemmataError
@@ -51,8 +51,12 @@ def search(
             line; a strategy that draws nothing.
     """
     _check(seconds, cases, seed, jobs)
-    budget = Budget(SECONDS if seconds is None and cases is None else seconds, cases, progress)
     with one_thread(), Workers(jobs) as workers:
+        # what is loaded on first use is not charged to the budget
+        import proofs_checks.conjectures.judge
+        import proofs_checks.conjectures.oracles  # noqa: F401
+
+        budget = Budget(SECONDS if seconds is None and cases is None else seconds, cases, progress)
         probe = draw(conjecture, count=1, seed=seed)
         if not probe.cases:
             raise LemmataError(f"{conjecture.name}: its strategy draws no case; loosen its filters")

@@ -277,9 +277,10 @@ def test_options_that_make_no_sense(options: dict[str, Any]) -> None:
 
 def test_seconds_are_a_budget_and_progress_is_told() -> None:
     shares: list[float] = []
-    report = search(amgm, seconds=1.0, progress=shares.append)
-    assert report.status is SearchStatus.SURVIVED and report.cases > 1000
-    assert shares == sorted(shares) and shares[-1] == 1.0 and len(shares) > 2
+    report = search(amgm, seconds=2.0, progress=shares.append)
+    assert report.status is SearchStatus.SURVIVED and report.deciding > 0
+    assert report.seconds >= 2.0
+    assert shares == sorted(shares) and shares[-1] == 1.0 and len(shares) > 1
 
 
 # -- free constants ---------------------------------------------------------------------------------------------------
