@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -33,10 +33,14 @@ from theory.statement import Statement
 SECONDS = 60.0  # where neither seconds nor cases are given
 ROUND = 4  # batches of new cases in a round, and as many of moved ones
 FIRST = 2  # rounds of simple cases before the default ones
-ELITE = 5  # cases of each part that are moved about
+ELITE = 6  # cases of each part that are moved about
+ELITE_OF_SHAPE = 2  # of them of the same shapes
 SCALES = (0.5, 0.1, 0.02, 0.004)
 SHRINK_SECONDS = 15.0  # at most, where there is a budget of seconds
 DEFAULT_CASES = 48
+
+
+Scored = tuple[float, str, AnyCase, Verdict]  # -log of the ratio, hash, case, verdict
 
 
 @dataclass
@@ -45,30 +49,33 @@ class _Seen:
 
     deciding: int = 0
     vacuous: int = 0
-    by_part: dict[str, dict[str, tuple[float, str, AnyCase, Verdict]]] = field(default_factory=dict)
+    groups: dict[tuple[str, str], dict[str, Scored]] = field(default_factory=dict)
     unconfirmed: int = 0
     refused: int = 0
     refusal: str = ""
 
-    def add(self, case: AnyCase, verdict: Verdict) -> None:
+    def add(self, case: AnyCase, verdict: Verdict, shapes: Mapping[str, Any]) -> None:
+        """Count a judged case, and remember it if it is among the closest to failing."""
         if verdict.reason.startswith(NOT_MEASURED):
             self.refused, self.refusal = self.refused + 1, verdict.reason
         self.deciding += verdict.deciding
         self.vacuous += verdict.status is Status.VACUOUS
         score = verdict.log_tightness
         if verdict.deciding and score is not None and not math.isnan(score):
-            # part by part, as the search would otherwise forget all but the tightest of them
-            own = self.by_part.setdefault(verdict.part, {})
-            own[case.hash] = (-score, case.hash, case, verdict)
-            self.by_part[verdict.part] = {
-                e[1]: e for e in sorted(own.values(), key=lambda e: e[:2])[:ELITE]
-            }
+            # by part and shapes, as the search would otherwise forget all but the tightest of them
+            group = self.groups.setdefault((verdict.part, str(shapes)), {})
+            group[case.hash] = (-score, case.hash, case, verdict)
+            if len(group) > ELITE_OF_SHAPE:
+                del group[max(group.values(), key=lambda e: e[:2])[1]]
 
     @property
-    def elite(self) -> list[tuple[float, str, AnyCase, Verdict]]:
-        """(-log of the ratio, hash, case, verdict) of the cases closest to failing, the closest first."""
-        best = (e for own in self.by_part.values() for e in own.values())
-        return sorted(best, key=lambda e: e[:2])
+    def elite(self) -> list[Scored]:
+        """The cases closest to failing, some of every part, the closest first."""
+        out: list[Scored] = []
+        for part in dict.fromkeys(part for part, _ in self.groups):
+            own = [e for key, g in self.groups.items() if key[0] == part for e in g.values()]
+            out += sorted(own, key=lambda e: e[:2])[:ELITE]
+        return sorted(out, key=lambda e: e[:2])
 
     def remarks(self) -> Iterator[str]:
         """What a reader of the report should know."""
@@ -159,11 +166,11 @@ def _look(
             if verdict.status is Status.VIOLATED:
                 hits.append(case)
             else:
-                seen.add(case, verdict)
+                seen.add(case, verdict, own.shapes(case))
         for case in sorted(hits, key=own.cost):
             confirmed = judge.violated(case, own.again(case))
             if confirmed is not None:
-                seen.add(case, confirmed)
+                seen.add(case, confirmed, own.shapes(case))
                 return case, confirmed
             seen.unconfirmed += 1
         if budget.spent:

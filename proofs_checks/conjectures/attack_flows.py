@@ -49,8 +49,10 @@ class FlowAdaptor(PlainAdaptor[Case]):
     def draw(self, rng: Random, level: int) -> Sequence[Case]:
         """One data set with many networks."""
         level = min(level, LARGE_LEVEL)
-        X, y = self._data(rng, level)
         loss = str(rng.choice(self.losses))
+        if not self.aligning and rng.random() < 0.2:
+            return [c for c in self._tight(rng, loss) if c is not None]
+        X, y = self._data(rng, level)
         h = int(rng.choice([1, 2, 3, 4, 8, 16], p=[0.3, 0.25, 0.2, 0.05, 0.1, 0.1]))
         drawn = [self._network(rng, X, y, h, loss) for _ in range(LANES)]
         return [c for c in drawn if c is not None]
@@ -116,6 +118,25 @@ class FlowAdaptor(PlainAdaptor[Case]):
         lengths_ = np.linalg.norm(W, axis=1)
         W[lengths_ == 0] = points[0]
         out: Float = W / np.linalg.norm(W, axis=1).max()
+        return out
+
+    def _tight(self, rng: Random, loss: str) -> list[Case | None]:
+        """Networks on one point at the largest scale that statements allow: one neuron apart from many equal ones."""
+        X, y = np.array([[1.0, 0.0]]), np.array([1.0])
+        h = int(rng.choice([1, 2, 8, 16], p=[0.2, 0.1, 0.2, 0.5]))
+        out = []
+        for _ in range(LANES):
+            log_eps = math.log(float(rng.choice(EDGES))) - 0.5 * math.log(h)
+            slope = float(rng.choice([0.0, 0.02, 0.04, 0.1]))
+            W0 = np.tile([1.0, slope], (h, 1))
+            signs = np.full(h, -1.0)
+            if rng.random() < 0.5:
+                W0[0] = slope, 1.0
+            else:
+                signs[0] = 1.0
+            limit = float(rng.choice(self.limits))
+            size = math.sqrt(limit / math.exp(log_eps + 0.5 * math.log(h)))
+            out.append(self._made(X, y, size * W0, {"signs": signs}, log_eps, loss))
         return out
 
     def _network(self, rng: Random, X: Float, y: Float, h: int, loss: str) -> Case | None:

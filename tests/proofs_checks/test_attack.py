@@ -226,17 +226,18 @@ def test_the_simplest_number_has_nothing_simpler() -> None:
     assert nearby(0) == []
 
 
-def test_the_tightest_cases_of_every_part_are_remembered() -> None:
-    from proofs_checks.conjectures.attack import ELITE, _Seen
+def test_the_tightest_cases_of_every_part_and_shape_are_remembered() -> None:
+    from proofs_checks.conjectures.attack import ELITE, ELITE_OF_SHAPE, _Seen
 
     seen = _Seen()
     case = updates(count=1)[0]
     verdict = judge([margins.TELESCOPING], case)[0]
     for k in range(3 * ELITE):
-        for part in ("a", "b"):
+        for part, shift in (("a", 0.0), ("b", -100.0)):
             c = replace(case, eta=Fraction(k + 1))
-            seen.add(c, replace(verdict, part=part, log_tightness=float(k) - 100 * (part == "b")))
-    assert [round(-e[0]) for e in seen.by_part["b"].values()] == [
-        3 * ELITE - 1 - k - 100 for k in range(ELITE)
-    ]
-    assert len(seen.elite) == 2 * ELITE and seen.elite[0][3].part == "a"
+            now = replace(verdict, part=part, log_tightness=k + shift)
+            seen.add(c, now, {"w": [k % 2 if part == "a" else k]})
+    best = {part: [-e[0] for e in seen.elite if e[3].part == part] for part in "ab"}
+    top = 3 * ELITE - 1.0
+    assert best["a"] == [top - k for k in range(2 * ELITE_OF_SHAPE)]
+    assert best["b"] == [top - 100 - k for k in range(ELITE)]
