@@ -6,12 +6,10 @@ functions of the same name do the same: ``np.exp(case.x)`` builds the same instr
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from theory.program import Shape
 from theory.tracing import (
     Array,
     Comparison,
@@ -197,60 +195,6 @@ def oracle(
     return recorder.add("oracle", [array(a, recorder) for a in args], attributes)
 
 
-def positions(shape: Shape, key: Any) -> tuple[Shape, list[int]]:
-    """The shape and the flat positions of ``a[key]``, for integers, slices, ``...``, None and lists of integers.
-
-    Raises:
-        TraceError: another key, or an index out of range.
-    """
-    keys = list(key) if isinstance(key, tuple) else [key]
-    if any(isinstance(k, Array | Comparison) for k in keys):
-        raise TraceError("an index is a number: a program cannot choose entries by their values")
-    used = sum(1 for k in keys if k is not None and k is not Ellipsis)
-    if used > len(shape) or sum(k is Ellipsis for k in keys) > 1:
-        raise TraceError(f"too many indices for shape {shape}")
-    if Ellipsis not in [k for k in keys if k is Ellipsis]:
-        keys.append(Ellipsis)
-    at = next(p for p, k in enumerate(keys) if k is Ellipsis)
-    keys[at : at + 1] = [slice(None)] * (len(shape) - used)
-    out: list[int] = []
-    choices: list[list[int]] = []
-    axis = 0
-    for k in keys:
-        if k is None:
-            out.append(1)
-            continue
-        length = shape[axis]
-        axis += 1
-        if isinstance(k, slice):
-            chosen = list(range(length))[k]
-            out.append(len(chosen))
-        elif isinstance(k, list | tuple) or getattr(k, "shape", None):
-            chosen = [_index(i, length) for i in k]
-            out.append(len(chosen))
-        else:
-            chosen = [_index(k, length)]
-        choices.append(chosen)
-    strides = [math.prod(shape[a + 1 :]) for a in range(len(shape))]
-    flat = [
-        sum(i * s for i, s in zip(where, strides, strict=True))
-        for where in itertools.product(*choices)
-    ]
-    return tuple(out), flat
-
-
-def _index(k: Any, length: int) -> int:
-    try:
-        i = k.__index__()
-    except (AttributeError, TypeError):
-        raise TraceError(
-            f"{k!r} is no index: use integers, slices, ... or lists of integers"
-        ) from None
-    if isinstance(k, bool) or not -length <= i < length:
-        raise TraceError(f"index {k!r} of an axis of length {length}")
-    return int(i % length)
-
-
 # -- numpy's names ----------------------------------------------------------------------------------------------------
 _UFUNCS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: array(a) + b,
@@ -320,7 +264,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "outer": outer,
     "concatenate": concatenate,
     "stack": stack,
-    "vstack": concatenate,
+    "vstack": lambda arrays: concatenate(
+        [a.reshape(1, a.size) if a.ndim < 2 else a for a in map(array, arrays)]
+    ),
     "hstack": lambda arrays: concatenate(arrays, axis=1 if array(arrays[0]).ndim > 1 else 0),
     "linalg.norm": norm,
     "linalg.eigvalsh": eigenvalues,

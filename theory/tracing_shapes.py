@@ -79,7 +79,7 @@ class Shaped:
         return (self[k] for k in range(len(self)))
 
     def __getitem__(self, key: Any) -> Self:
-        from theory.array_functions import positions
+        from theory.indexing import positions
 
         shape, indices = positions(self.shape, key)
         return self.recorder.add(

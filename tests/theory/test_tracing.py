@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from theory import array_functions as ops
 from theory.errors import LemmataError
+from theory.indexing import positions
 from theory.program import Instruction, Program
 from theory.tracing import Array, Recorder, TraceError, array
 
@@ -100,6 +101,8 @@ EXPRESSIONS: list[Callable[[Any, Any, Any], Any]] = [
     lambda A, S, V: np.concatenate([A, A], axis=1),
     lambda A, S, V: np.hstack([V, V]),
     lambda A, S, V: np.stack([V, V * 2]),
+    lambda A, S, V: np.vstack([V, A, A[1]]),
+    lambda A, S, V: np.vstack([V, V]),
     lambda A, S, V: A[1],
     lambda A, S, V: A[:, 1:] + A[0, None, 2],
     lambda A, S, V: A[..., -1] * A[::-1, 0],
@@ -146,10 +149,42 @@ def test_indexing_means_what_it_means_in_numpy(shape: tuple[int, ...], data: st.
 
     key = data.draw(hnp.basic_indices(shape, allow_newaxis=True))
     values = np.arange(math.prod(shape), dtype=float).reshape(shape)
-    out, indices = ops.positions(shape, key)
+    out, indices = positions(shape, key)
     expected = values[key]
     assert out == expected.shape
     assert [values.ravel()[i] for i in indices] == np.ravel(expected).tolist()
+
+
+@given(shape=st.tuples(*[st.integers(1, 3)] * 3), data=st.data())
+def test_lists_of_indices_are_taken_together_as_in_numpy(
+    shape: tuple[int, ...], data: st.DataObject
+) -> None:
+    from hypothesis.extra import numpy as hnp
+
+    lengths = data.draw(st.sampled_from([(), (1,), (2,), (3,), (2, 1), (2, 3)]))
+    common = st.sampled_from([s for s in [(), (1,), lengths] if len(s) <= len(lengths)])
+    keys: list[Any] = []
+    for length in shape[: data.draw(st.integers(1, 3))]:
+        entries = st.integers(-length, length - 1)
+        lists = common.flatmap(lambda s, e=entries: hnp.arrays(np.int64, s, elements=e))
+        as_lists = lists.map(lambda a: a.tolist())
+        keys.append(data.draw(st.one_of(lists, as_lists, st.just(slice(None)), entries)))
+    if data.draw(st.booleans()):
+        keys.insert(data.draw(st.integers(0, len(keys))), data.draw(st.sampled_from([None, ...])))
+    values = np.arange(math.prod(shape), dtype=float).reshape(shape)
+    out, indices = positions(shape, tuple(keys))
+    expected = values[tuple(keys)]
+    assert out == expected.shape
+    assert [values.ravel()[i] for i in indices] == np.ravel(expected).tolist()
+
+
+def test_pairs_of_indices_are_a_diagonal() -> None:
+    assert positions((3, 3), (np.arange(3), np.arange(3))) == ((3,), [0, 4, 8])
+    assert positions((3, 3), np.triu_indices(3)) == ((6,), [0, 1, 2, 4, 5, 8])
+    with pytest.raises(TraceError, match="entry by entry"):
+        positions((3, 3), ([0, 1], [0, 1, 2]))
+    with pytest.raises(TraceError, match="different lengths"):
+        positions((3, 3), [[0, 1], [2]])
 
 
 def test_equal_expressions_are_recorded_once() -> None:
