@@ -258,14 +258,17 @@ class FlowAdaptor(PlainAdaptor[Case]):
         if h > 1:
             halves = [list(range(h // 2)), list(range(h // 2, h))]
             kept = halves + [without(range(h), k) for k in range(h)]
-            options += [(X, y, [W0[k] for k in ks], v0[ks], case.log_eps) for ks in kept]
+            for ks in kept:
+                same = case.log_eps + 0.5 * math.log(h / len(ks))  # the same √h ε
+                options += [(X, y, [W0[k] for k in ks], v0[ks], e) for e in (case.log_eps, same)]
         if d > 1:
             options += [
                 (columns_without(X, k), y, columns_without(W0, k), v0, case.log_eps)
                 for k in range(d)
             ]
         decimal = case.log_eps / math.log(10.0)
-        for other in (round(decimal), math.ceil(decimal), round(decimal, -1), round(decimal, 1)):
+        larger = [e for e in (-1.0, -2.0, -3.0, -6.0, -12.0, -30.0, -100.0) if e > decimal]
+        for other in (*larger, round(decimal), math.ceil(decimal), round(decimal, 1)):
             options.append((X, y, W0, v0, other * math.log(10.0)))
         options += [(rows, y, W0, v0, case.log_eps) for rows in simpler_rows(X)]
         options += [(X, y, rows, v0, case.log_eps) for rows in simpler_rows(W0)]
@@ -288,11 +291,12 @@ class FlowAdaptor(PlainAdaptor[Case]):
         return {k: list(getattr(case, k).shape) for k in ("X", "y", "W0", "v0")}
 
     def cost(self, case: Case) -> Cost:
-        """Entries of all arrays."""
+        """Entries of all arrays; a very small ε counts too, as its trajectories are long."""
         decimal = _round(case.log_eps / math.log(10.0))
         outer = () if case.balanced else (case.v0,)
         numbers = lengths((case.X, case.W0, *outer)) + length(decimal)
-        return case.X.size + case.n + case.W0.size + case.h, numbers
+        entries = case.X.size + case.n + case.W0.size + case.h
+        return entries + int(abs(decimal) / 10), numbers
 
 
 def _round(decimal: float) -> float:
