@@ -227,6 +227,8 @@ _UFUNCS: dict[str, Callable[..., Any]] = {
     "less": lambda a, b: array(a) < b,
     "greater_equal": lambda a, b: array(a) >= b,
     "greater": lambda a, b: array(a) > b,
+    "equal": lambda a, b: array(a) == b,  # refused, and so is the next one
+    "not_equal": lambda a, b: array(a) != b,
 }
 
 

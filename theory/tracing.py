@@ -136,7 +136,7 @@ def user_line() -> int:
     return 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """``lhs op rhs`` between arrays, entry by entry.
 
@@ -166,6 +166,15 @@ class Comparison:
             "a comparison of traced arrays has no truth value: return it, or give it to lemmata.assume; "
             "for max and min use lemmata.ops.maximum and minimum, and give chained comparisons one by one"
         )
+
+    def __eq__(self, other: object) -> Any:
+        raise TraceError(
+            "whether a comparison of traced arrays is True is not known; return it, or give it to lemmata.assume"
+        )
+
+    # what is compared by == alone would be found in no set
+    __ne__ = __eq__
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _frozen(value: Any) -> Any:
@@ -278,6 +287,15 @@ class Array(Shaped):
 
     def __gt__(self, other: Operand) -> Comparison:
         return Comparison(self.recorder_array(other), "<", self, line=user_line())
+
+    def __eq__(self, other: object) -> Any:
+        raise TraceError(
+            "== and != of traced arrays would have to be True or False here: write lemmata.ops.equal(a, b) for an "
+            "equality that is to hold; a program cannot branch on the values of a case"
+        )
+
+    __ne__ = __eq__
+    __hash__ = None  # type: ignore[assignment]
 
     # what a value would be needed for
     def __bool__(self) -> bool:

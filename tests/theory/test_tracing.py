@@ -223,6 +223,11 @@ REFUSED: list[tuple[Callable[[Array], Any], str]] = [
     (lambda x: bool(x), "branch"),
     (lambda x: bool(x[0] <= 1), "truth value"),
     (lambda x: max(x[0], x[1]), "maximum"),
+    (lambda x: x[0] == 0, "ops.equal"),
+    (lambda x: x != np.zeros(2), "ops.equal"),
+    (lambda x: np.zeros(2) == x, "ops.equal"),
+    (lambda x: x[0] in [1, 2], "ops.equal"),
+    (lambda x: (x <= 1) == True, "lemmata.assume"),  # noqa: E712
     (lambda x: float(x[0]), "no value"),
     (lambda x: np.asarray(x), "no value"),
     (lambda x: x.item(), "no value"),
