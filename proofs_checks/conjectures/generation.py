@@ -20,7 +20,6 @@ from proofs_checks.conjectures.batches import Outcome, score
 from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.conjecture import Conjecture
 from proofs_checks.conjectures.lanes import inputs_of
-from proofs_checks.conjectures.samples import Node, Structure, leaves
 from theory.errors import LemmataError
 
 FIRST_DRAWN = 150  # cases that Hypothesis draws where the batched search can take over
@@ -68,25 +67,6 @@ def magnitude(case: ConjectureCase) -> tuple[int, int, str]:
     return case.size, longest, repr(case.structure)
 
 
-def ordered(case: ConjectureCase) -> ConjectureCase:
-    """The same case with named parts in the order of their names: Hypothesis draws dictionaries in any order."""
-
-    def visit(s: Structure) -> Structure:
-        if not isinstance(s, Node):
-            return s
-        items = tuple((key, visit(child)) for key, child in s.items)
-        return Node(
-            s.kind, items if s.kind in ("list", "tuple") else tuple(sorted(items, key=_name))
-        )
-
-    structure = visit(case.structure)
-    return ConjectureCase(structure, {path: case.values[path] for path, _ in leaves(structure)})
-
-
-def _name(item: tuple[str, Structure]) -> str:
-    return item[0]
-
-
 Judge = Callable[[ConjectureCase], tuple[Outcome, float, bool]]
 
 
@@ -119,7 +99,7 @@ def draw(
         if late or (out.violated is not None and shrinking > SHRINKS):
             raise _Stop
         try:
-            case = ordered(ConjectureCase.of(drawn))
+            case = ConjectureCase.of(drawn)
             key = _key(case)
             fresh = key not in seen
             seen.add(key)
@@ -204,4 +184,4 @@ def _key(case: ConjectureCase) -> Any:
     return case.structure, tuple(case.values.items())
 
 
-__all__ = ["FIRST_DRAWN", "Drawn", "draw", "judge_drawn", "magnitude", "ordered"]
+__all__ = ["FIRST_DRAWN", "Drawn", "draw", "judge_drawn", "magnitude"]

@@ -259,10 +259,13 @@ def take_apart(value: Any) -> tuple[Structure, dict[str, tuple[Fraction, ...]]]:
         )
 
     def node(kind: str, items: Any, path: str, depth: int) -> Node:
-        parts = tuple(
-            (str(k), visit(x, f"{path}.{k}" if path else str(k), depth + 1)) for k, x in items
+        # by name: Hypothesis draws the keys of dictionaries in any order, and equal cases are to have one structure
+        named = [(str(k), x) for k, x in items]
+        named = named if kind in ("list", "tuple") else sorted(named, key=lambda item: item[0])
+        return Node(
+            kind,
+            tuple((k, visit(x, f"{path}.{k}" if path else k, depth + 1)) for k, x in named),
         )
-        return Node(kind, parts)
 
     def leaf(a: NDArray[Any], path: str, free: bool, domain: Domain, number: bool) -> Leaf:
         where = path or "case"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from proofs_checks.conjectures.samples import ALL_REALS, Domain, Parameter, Sample
 from proofs_checks.strategies.arguments import Size, domain, flag, one_of_names, sizes
-from proofs_checks.strategies.numbers import entries
+from proofs_checks.strategies.numbers import SIMPLE, entries
 from theory.errors import LemmataError
 
 Float = NDArray[np.float64]
@@ -22,7 +23,8 @@ SCALES = (0, 0, 0, 0, -10, 10, -20, 20)  # exponents of 2
 _VECTORS = ("plain", "plain", "gaussian")
 _MATRICES = (*_VECTORS, "equal rows", "equal columns", "rank one", "zero row", "scaled rows")
 _PATTERNS = {1: st.sampled_from(_VECTORS), 2: st.sampled_from(_MATRICES)}
-_SCALES, _SEEDS = st.sampled_from(SCALES), st.integers(0, 9999)
+_SCALES = st.sampled_from(SCALES)
+GAUSSIANS = 4096  # different normal numbers
 NONNEGATIVE = Domain(0.0, math.inf)
 
 
@@ -47,26 +49,33 @@ def _flat(size: int, where: Domain) -> SearchStrategy[list[float]]:
 def _free(draw: Any, shape: tuple[int, ...], where: Domain, scales: bool) -> Parameter:
     pattern = draw(_PATTERNS[len(shape)])
     cone = where.low in (0.0, -math.inf) and where.high in (0.0, math.inf)
-    # always drawn: what needs fewer choices would count as simpler, and be shrunk to
-    a = np.array(draw(_flat(math.prod(shape), where)), dtype=np.float64).reshape(shape)
-    if pattern == "gaussian":
-        a = _gaussian(draw(_SEEDS), shape, where)
+    recipe = _gaussian if pattern == "gaussian" else _flat
+    a = np.array(draw(recipe(math.prod(shape), where)), dtype=np.float64).reshape(shape)
     a = _arranged(pattern, a, cone, where, draw)
     if scales and cone:
         a = a * 2.0 ** draw(_SCALES)
     return Parameter(a + 0.0, where)
 
 
-def _gaussian(seed: int, shape: tuple[int, ...], where: Domain) -> Float:
-    """Normal numbers, or uniform ones of a bounded domain, as multiples of 1/1024."""
-    rng = np.random.default_rng(seed)
-    if math.isfinite(where.low) and math.isfinite(where.high):
-        u = rng.integers(1, 1024, shape) / 1024
-        return np.asarray(where.low + (where.high - where.low) * u)
-    z = np.round(rng.standard_normal(shape) * 1024) / 1024
-    if math.isfinite(where.low):
-        return where.low + np.abs(z) + where.open_low / 1024
-    return where.high - np.abs(z) - where.open_high / 1024 if math.isfinite(where.high) else z
+@lru_cache(maxsize=1024)
+def _gaussian(size: int, where: Domain) -> SearchStrategy[list[float]]:
+    """Normal numbers, or uniform ones of a bounded domain; every single one shrinks to a simple number."""
+    simple = [x for x in SIMPLE if where.contains(x)]
+    bounded = math.isfinite(where.low) and math.isfinite(where.high)
+
+    def number(k: int) -> float:
+        if k < len(simple):
+            return simple[k]
+        share = (k - len(simple) + 1) / (GAUSSIANS + 1)
+        if bounded:
+            return where.low + (where.high - where.low) * share
+        z = round(NormalDist().inv_cdf(share) * 1024) / 1024
+        if math.isfinite(where.low):
+            return where.low + abs(z) + where.open_low / 1024
+        return where.high - abs(z) - where.open_high / 1024 if math.isfinite(where.high) else z
+
+    last = len(simple) + GAUSSIANS - 1
+    return st.lists(st.integers(0, last).map(number), min_size=size, max_size=size)
 
 
 def _arranged(pattern: str, a: Float, cone: bool, where: Domain, draw: Any) -> Float:

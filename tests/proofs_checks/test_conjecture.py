@@ -50,6 +50,16 @@ def test_a_case_is_what_was_drawn_exactly() -> None:
     assert view["loss"] == "squared" and view["more"][1] == {"flag": True} and view["eta"] == 0.5
 
 
+def test_the_order_of_keys_is_no_part_of_a_case() -> None:
+    backwards = dict(reversed(EXAMPLE.items()))
+    cases = [
+        ConjectureCase.of(value) for value in (EXAMPLE, backwards, Sample("record", backwards))
+    ]
+    assert cases[0].structure == cases[1].structure and cases[0].hash == cases[1].hash
+    assert list(cases[0].values) == list(cases[1].values) == list(cases[2].values)
+    assert cases[0].structure.items == cases[2].structure.items  # type: ignore[union-attr]
+
+
 def test_cases_are_plain_data() -> None:
     case = ConjectureCase.of(EXAMPLE)
     again = ConjectureCase.from_json(json.loads(json.dumps(case.to_json())))
