@@ -135,15 +135,25 @@ class _Search:
         return [float(x) for x in thresholds(traced, self.name, cases, self.at, self.better)]
 
     def _offer(self, cases: Sequence[ConjectureCase]) -> ConjectureCase | None:
-        """Keep what is beyond the best known; a case that fails at every value is returned at once."""
+        """Keep what is beyond the best known; a case that fails at every value, exactly judged, is returned at once."""
         for case, value in zip(cases, self._thresholds(cases), strict=True):
             if value == self.sign * math.inf:
-                return case
+                if self._fails_always(case):
+                    return case
+                continue
             best = -math.inf if self.value is None else self.sign * self.value
             if math.isfinite(value) and self.sign * value > best:
                 self.value, self.case = value, case
                 self.close = [case, *self.close][:KEPT]
         return None
+
+    def _fails_always(self, case: ConjectureCase) -> bool:
+        """Whether a case fails at the weakest of all values."""
+        held = self.confirm.constants
+        self.confirm.constants = {self.name: Fraction(float(self.at[-1 if self.sign > 0 else 0]))}
+        found = self.confirm.fails(case)
+        self.confirm.constants = held
+        return found
 
     def _improve(self, workers: Workers) -> ConjectureCase | None:
         """Search for failures at the best value, again and again; a case that fails at every value ends it."""
@@ -170,6 +180,7 @@ class _Search:
         tightest, counterexample, refuted = None, None, None
         supported = float(self.at[0] if self.sign > 0 else self.at[-1])
         if self.case is not None:
+            self._settle()
             case = self._smallest(self.case)
             supported = self._supported()
             counterexample, refuted = self._failing(case)
@@ -209,8 +220,40 @@ class _Search:
             return case
         timed = self.budget.cases is None
         small = shrink(self.confirm, case, self.drawn, seed=self.seed, timed=timed)
+        if not math.isfinite(self._thresholds([small])[0]):
+            return case
+        self.close = [small, *self.close]
         self._offer([small])
-        return small if math.isfinite(self._thresholds([small])[0]) else case
+        self._settle()
+        return small
+
+    def _settle(self) -> None:
+        """Move the value beyond those at which a case kept fails exactly, though floats cannot tell."""
+        if self.case is None or self.conjecture.trace(self.case).program.oracles:
+            return
+        for case in self.close:
+            value = self._beyond(case, self.value or 0.0)
+            if value != self.value:
+                self.value, self.case = value, case
+
+    def _beyond(self, case: ConjectureCase, value: float) -> float:
+        """The first value from here on, to twelve digits, at which a case does not fail."""
+
+        def failing(x: float) -> bool:
+            self.confirm.constants = {self.name: Fraction(x)}
+            return self.confirm.fails(case)
+
+        share = BEYOND
+        bad, good = value, float(towards(value, self.better, -share))
+        while failing(good):
+            if share > 1:
+                return good
+            share *= 4
+            bad, good = good, float(towards(value, self.better, -share))
+        while abs(good - bad) > BEYOND * max(abs(good), 1e-9):
+            middle = bad / 2 + good / 2
+            bad, good = (middle, good) if failing(middle) else (bad, middle)
+        return good if share > BEYOND else value
 
     def _supported(self) -> float:
         """The best value at which nothing that was seen fails: a simple number, where one is that close."""
@@ -226,6 +269,8 @@ class _Search:
     def _failing(self, case: ConjectureCase) -> tuple[Counterexample | None, float | None]:
         """The best value at which a case certainly fails, with few digits, and its counterexample."""
         (value,) = self._thresholds([case])
+        if not self.conjecture.trace(case).program.oracles:
+            value = self._beyond(case, value)
         for digits in DIGITS:
             failing = rounded(value, self.better, digits)
             if failing == Fraction(value) or value == 0:
@@ -275,11 +320,7 @@ class _Search:
         """A case fails at every value that was tried, so also at the weakest one."""
         weakest = float(self.at[-1] if self.sign > 0 else self.at[0])
         self.confirm.constants = {self.name: Fraction(weakest)}
-        if self.confirm.fails(case):
-            return self._refuted(case)
-        return self._open(
-            f"{self.name} = {weakest:g} cannot be decided; give constant(..., low=, high=)"
-        )
+        return self._refuted(case)
 
     def _refuted(self, case: ConjectureCase) -> RefuteReport:
         """No value of the constant helps; where its range has no end that is only what it looks like."""

@@ -1,4 +1,7 @@
-"""Where a case changes from failing to holding, as a function of one free constant; in floating point, many at once."""
+"""Where a case changes from failing to holding, as a function of one free constant; many at once.
+
+A case counts as failing where it fails by more than the error bound of floats, so rounding makes no threshold.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,12 @@ from numpy.typing import NDArray
 from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.conjecture import Traced
 from proofs_checks.conjectures.lanes import inputs_of
-from theory.program import ArrayRelation
 from theory.tracing import FreeConstant
 
 Array = NDArray[np.float64]
-FLOOR = 1e-13  # a slack below it is rounding
 HALVINGS = 64
-BLOCK = 4096  # (case, value) pairs evaluated at once
+BLOCK = 1024  # (case, value) pairs judged at once
+OCTAVES = 4  # between two values of a grid
 LARGEST = 2.0**40  # the largest value of interest where none is given
 
 
@@ -58,7 +60,7 @@ class Slope:
 
 def grid(constant: FreeConstant) -> Array:
     """Values of a constant from one end of its range to the other, ascending, of all orders of magnitude."""
-    sizes = 2.0 ** np.arange(-20, 41, 1.5)
+    sizes = 2.0 ** np.arange(-20, 41, OCTAVES)
     values = np.concatenate([-sizes[::-1], [0.0], sizes, [LARGEST, -LARGEST]])
     low = -math.inf if constant.low is None else float(constant.low)
     high = math.inf if constant.high is None else float(constant.high)
@@ -72,30 +74,18 @@ def grid(constant: FreeConstant) -> Array:
 def fails(
     traced: Traced, name: str, cases: Sequence[ConjectureCase], c: Array
 ) -> tuple[NDArray[np.bool_], Array]:
-    """Whether cases (B,) of one structure fail with their values (B,) of the constant, and their slack (B,)."""
-    from numerics.program_values import values
+    """Whether cases (B,) of one structure certainly fail with their values (B,) of the constant, and their slack (B,).
+
+    The slack is nan where a hypothesis fails.
+    """
+    from proofs_checks.conjectures.judge import VACUOUS, VIOLATED, judge
     from proofs_checks.conjectures.oracles import float_oracles
 
-    program = traced.program
-    inputs = {**inputs_of(cases)[0], f"constant:{name}": np.asarray(c, dtype=float)}
-    oracles = float_oracles() if program.oracles else None
-    at = values(program.instructions, inputs, program.sides(), oracles=oracles)
-
-    def slack(r: ArrayRelation) -> Array:
-        lhs, rhs = at[r.lhs], at[r.rhs]
-        axes = max(lhs.ndim, rhs.ndim)
-        lhs, rhs = (a.reshape(len(a), *(1,) * (axes - a.ndim), *a.shape[1:]) for a in (lhs, rhs))
-        with np.errstate(all="ignore"):
-            gap = abs(lhs - rhs) if r.op == "==" else lhs - rhs
-            out = gap / (abs(lhs) + abs(rhs))
-            out = np.where(gap == 0, 0.0, out)
-        return np.asarray(out.reshape(len(out), -1).max(axis=1, initial=-1.0))
-
-    worst = np.max([slack(r) for r in program.conclusions], axis=0)
-    assumed = np.ones(len(cases), dtype=bool)
-    for r in program.hypotheses:
-        assumed &= slack(r) < 0 if r.op == "<" else slack(r) <= 0
-    return assumed & (worst > FLOOR), np.where(assumed, worst, np.nan)
+    inputs, radii = inputs_of(cases)
+    oracles = float_oracles() if traced.program.oracles else None
+    at = {name: np.asarray(c, dtype=float)}
+    judged = judge(traced, inputs, radii=radii, constants=at, oracles=oracles)
+    return judged.status == VIOLATED, np.where(judged.status == VACUOUS, np.nan, judged.slack)
 
 
 def table(
@@ -130,7 +120,8 @@ def thresholds(
 ) -> Array:
     """(B,) the value where each case stops failing: ±inf in the direction of ``better`` if it never fails there.
 
-    A case that fails at every value has the threshold of the other end, ±inf the other way.
+    A case that fails at every value has the threshold of the other end, ±inf the other way. Thresholds are those of
+    certain failure: at the next value on the worse side a case fails for certain.
     """
     failing, _ = table(traced, name, cases, at)
     if better == "larger":
@@ -145,6 +136,8 @@ def thresholds(
         bad, good = at[last[inner]].astype(float), at[last[inner] + 1].astype(float)
         for _ in range(HALVINGS):
             middle = bad / 2 + good / 2
+            if not ((middle != bad) & (middle != good)).any():
+                break
             found, _ = fails(traced, name, chosen, middle)
             bad, good = np.where(found, middle, bad), np.where(found, good, middle)
         out[inner] = good

@@ -310,6 +310,21 @@ def test_a_constant_that_should_be_large_and_one_that_is_rational() -> None:
     assert c.refuted is not None and 2 < c.refuted < 2 + 1e-9
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_rounding_makes_no_constant(swapped: bool) -> None:
+    # in floats (1 + x) - 1 is 0 or twice as large as it should be where x is small
+    @conjecture(case=st.positive())
+    def same(x: Any) -> Any:
+        sides = (x, (1 + x) - 1)
+        lhs, rhs = sides[::-1] if swapped else sides
+        return lhs <= constant("c", low=0) * rhs
+
+    report = search(same, cases=3000)
+    c = report.constants["c"]
+    assert report.status is SearchStatus.SURVIVED and c.supported == 1.0
+    assert c.refuted is not None and 1 - 1e-9 < c.refuted < 1
+
+
 def test_constants_that_no_value_saves() -> None:
     @conjecture(case=PAIR)
     def capped(case: Any) -> Any:
