@@ -59,7 +59,7 @@ class ScaledArray:
     def __mul__(self, other: ScaledArray) -> ScaledArray:
         m = self.m * other.m
         sa, sb = _size(self.m), _size(other.m)
-        r = sa * other.r + sb * self.r + self.r * other.r + UNIT * sa * sb
+        r = bound(lambda: sa * other.r + sb * self.r + self.r * other.r + UNIT * sa * sb)
         return _tidy(m, UP * r, self.e + other.e)
 
     def __truediv__(self, other: ScaledArray) -> ScaledArray:
@@ -98,7 +98,7 @@ class ScaledArray:
 
     def step(self) -> ScaledArray:
         """1 where positive, else 0; the radius is 1 where the ball contains 0 and is not exactly 0."""
-        unsure = (self.r > 0) & (np.abs(self.m) <= self.r)
+        unsure = ~(np.abs(self.m) > self.r) & ((self.r > 0) | np.isnan(self.m))
         return ScaledArray((self.m > 0).astype(float), unsure.astype(float), np.zeros_like(self.e))
 
     def sqrt(self) -> ScaledArray:
@@ -169,7 +169,7 @@ class ScaledArray:
     ) -> ScaledArray:
         """A function that is Lipschitz on the ball; ``lipschitz(x, r)`` bounds |f'| on [x - r, x + r]."""
         x, r = self.to_float()
-        with np.errstate(invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             m = f(x)
             radius = np.where(r == 0, 0.0, lipschitz(x, r) * r) + UNIT * (np.abs(m) + np.abs(x))
         return ScaledArray(m, UP * radius, np.zeros_like(self.e))
@@ -205,7 +205,7 @@ class ScaledArray:
         """Squared Euclidean norm over the last axis."""
         s = np.sum(self.m * self.m, axis=-1, keepdims=True)
         d = self.m.shape[-1]
-        r = 2.0 * np.sqrt(s) * self.r + self.r * self.r + d * UNIT * s
+        r = bound(lambda: 2.0 * np.sqrt(s) * self.r + self.r * self.r + d * UNIT * s)
         return _tidy(s, UP * r, 2 * self.e)
 
     def norm(self) -> ScaledArray:
@@ -276,6 +276,17 @@ def _reach(top: Float, high: Float, low: Float, r: Float) -> Float:
 def _size(m: Float) -> Float:
     """|m|, or the Euclidean length over the last axis for vectors."""
     return np.abs(m) if m.shape[-1] == 1 else length(m)
+
+
+def bound(radius: Callable[[], Float]) -> Float:
+    """A radius from products of sizes and radii, some of which may be infinite.
+
+    What is divided by a ball around 0 has an infinite radius. Its product with an exact 0 is no number in floating
+    point, and a product of large radii overflows: nothing is known of either, so both are infinite, without a warning.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        r = radius()
+    return np.where(np.isnan(r), np.inf, r)
 
 
 def length(m: Float) -> Float:

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from numerics.extended import UNIT, UP, Float, ScaledArray, length, one_exponent, radius_shape
+from numerics.extended import (
+    UNIT,
+    UP,
+    Float,
+    ScaledArray,
+    bound,
+    length,
+    one_exponent,
+    radius_shape,
+)
 
 
 def inner(a: ScaledArray, b: ScaledArray) -> ScaledArray:
     """Inner product over the last axis."""
     na, nb = length(a.m), length(b.m)
     m = _contract(a.m, b.m)
-    r = na * b.r + nb * a.r + a.r * b.r + a.m.shape[-1] * UNIT * na * nb
+    r = bound(lambda: na * b.r + nb * a.r + a.r * b.r + a.m.shape[-1] * UNIT * na * nb)
     return ScaledArray(m, UP * r, a.e + b.e)
 
 
@@ -30,7 +39,7 @@ def project_out(a: ScaledArray, b: ScaledArray) -> ScaledArray:
         m = a.m - b.m * (_contract_same(a.m, b.m) / nb2)
         nb, na = np.sqrt(nb2), length(a.m)
         turn = np.where(nb > b.r, 2.0 * b.r / np.where(nb > b.r, nb - b.r, 1.0), np.inf)
-    r = a.r + turn * (na + a.r) + (a.m.shape[-1] + 4) * UNIT * na
+    r = bound(lambda: a.r + turn * (na + a.r) + (a.m.shape[-1] + 4) * UNIT * na)
     return ScaledArray(m, UP * r, a.e + np.zeros_like(b.e))
 
 

@@ -58,11 +58,13 @@ def compare(
     equal = (lr == 0) & (rr == 0) & (lm == rm) & ((le == re) | (lm == 0))
     rounding = np.where(equal, 0.0, 2.0**-52 * (np.abs(le) + np.abs(re) + 4.0))
     zero = 0.0 if strict else -np.inf
+    with np.errstate(over="ignore"):  # of a radius that says nothing: the side is noise
+        noise = (np.abs(lm) <= NOISE * lr) & (np.abs(rm) <= NOISE * rr)
     return Scores(
         _score(lm, le, rm, re, zero),
         _score(lm - lr, le, rm + rr, re, zero) - rounding,
         _score(lm + lr, le, rm - rr, re, zero) + rounding,
-        (np.abs(lm) <= NOISE * lr) & (np.abs(rm) <= NOISE * rr) & ((lr > 0) | (rr > 0)),
+        noise & ((lr > 0) | (rr > 0)),
     )
 
 

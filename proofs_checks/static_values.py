@@ -46,6 +46,11 @@ def hull(lower: Any, upper: Any) -> arb:
     return low.union(high)
 
 
+def relative_length(lower: fmpq, upper: fmpq) -> float:
+    """The length of an interval of numbers ≥ 0 relative to its upper end; 0 for the interval that holds only 0."""
+    return float((upper - lower) / upper) if upper else 0.0
+
+
 class StaticValues:
     """Variables by name, and the values of quantities over them.
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+# logarithms beyond it are rounded by more than 1e-7: the digits of the number are lost
+LOG_KNOWN = 1e9
+
 
 class Status(StrEnum):
     """What is concluded; see the design: exactly one of four."""
@@ -86,7 +89,7 @@ class Verdict:
         return self.status in (Status.HOLDS, Status.VIOLATED)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; numbers outside the range of float64 are written as decimal strings such as "1.3e-768"."""
+        """Plain data; numbers outside the range of float64 are strings, see `decimal`."""
         return {
             "case": self.case,
             "status": str(self.status),
@@ -113,13 +116,21 @@ def _finite(x: float | None) -> float | None:
 
 
 def decimal(log_value: float | None) -> float | str | None:
-    """exp(log_value) as a float where float64 can hold it, else as a decimal string."""
+    """exp(log_value) as a float where float64 can hold it, else as a decimal string such as "1.3e-768".
+
+    An infinite value is the string "inf"; where the logarithm itself is too large for a single digit of the value to
+    be known, that logarithm is written, as in "exp(1e+20)".
+    """
     if log_value is None or math.isnan(log_value):
         return None
     if log_value == -math.inf:
         return 0.0
+    if log_value == math.inf:
+        return "inf"
     if -700 < log_value < 700:
         return math.exp(log_value)
+    if abs(log_value) > LOG_KNOWN:
+        return f"exp({log_value:.9g})"
     exponent = math.floor(log_value / math.log(10))
     mantissa = f"{math.exp(log_value - exponent * math.log(10)):.6f}"
     if mantissa.startswith("10."):  # rounded up to the next power

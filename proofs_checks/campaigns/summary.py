@@ -260,7 +260,7 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def number(log: float | None) -> float | str | None:
-    """exp of a logarithm as plain data; a text such as "1.2e-768" where a float cannot hold it."""
+    """exp of a logarithm as plain data; a text such as "1.2e-768" or "inf" where a float cannot hold it."""
     from proofs_checks.verdict import decimal
 
-    return "infinite" if log == math.inf else decimal(log)
+    return decimal(log)

@@ -12,6 +12,7 @@ from proofs_checks.audit.core import exact
 from proofs_checks.claims.collapse_bounds import merged_minority, without_class
 from proofs_checks.collapse_cases import FeatureCase, GaussianCase
 from proofs_checks.static import Measurement, Trials, hull
+from proofs_checks.static_values import relative_length
 from proofs_checks.verdict import Rigor
 
 GAP = 1e-8  # relative, ten times below the resolution of the statements
@@ -38,7 +39,7 @@ def optimum(case: FeatureCase) -> Measurement:
         )
     claim = found.certificate.claim
     lower, upper = (exact(claim[end], end) for end in ("lower", "upper"))
-    note = f"optimum in an interval of relative length {float((upper - lower) / upper):.1e}"
+    note = f"optimum in an interval of relative length {relative_length(lower, upper):.1e}"
     if claim["width"] > case.width:
         wider = f"{note}, for features of {claim['width']} coordinates"
         return Measurement({"J": hull(lower, upper)}, Rigor.NUMERICAL, wider)

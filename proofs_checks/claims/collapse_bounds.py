@@ -92,7 +92,7 @@ def _one_class(case: FeatureCase, n: int) -> tuple[Fraction, Fraction]:
 
 # -- features free, two groups of classes ---------------------------------------------------------------------------
 @dataclass(frozen=True)
-class _Groups:
+class Groups:
     """Two groups, A and B: k classes with n points each."""
 
     k: tuple[int, int]
@@ -130,8 +130,8 @@ def merged_minority(case: FeatureCase) -> arb:
     """
     small, large = min(case.per_class), max(case.per_class)
     k_B = sum(n == small for n in case.per_class)
-    groups = _Groups((case.K - k_B, k_B), (large, small), case.L_squared, case.L)
-    p, x = _solve(groups)
+    groups = Groups((case.K - k_B, k_B), (large, small), case.L_squared, case.L)
+    p, x = nearly_optimal(groups)
     nothing = Fraction(0)
     with ctx.workprec(BITS):
         lower, upper = _dual(groups, p, x), _primal(groups, p, x)
@@ -139,7 +139,7 @@ def merged_minority(case: FeatureCase) -> arb:
         return hull(lower, without if without < upper else upper)
 
 
-def _solve(g: _Groups) -> tuple[tuple[Fraction, Fraction], Fraction]:
+def nearly_optimal(g: Groups) -> tuple[tuple[Fraction, Fraction], Fraction]:
     """Nearly optimal (p_A, p_B) and x ≥ 0, from the smooth factored problem p = a b, x = y²."""
     from scipy.optimize import minimize
 
@@ -180,7 +180,7 @@ def _solve(g: _Groups) -> tuple[tuple[Fraction, Fraction], Fraction]:
     return (Fraction(a * b_A), Fraction(a * b_B)), Fraction(y**2)
 
 
-def _primal(g: _Groups, p: tuple[Fraction, Fraction], x: Fraction) -> arb:
+def _primal(g: Groups, p: tuple[Fraction, Fraction], x: Fraction) -> arb:
     """The objective of the network with these logits."""
     L = _ball(g.L_squared).sqrt()
     squares = sum((g.k[s] * g.n[s] * p[s] ** 2 for s in (0, 1)), Fraction(0))
@@ -193,7 +193,7 @@ def _primal(g: _Groups, p: tuple[Fraction, Fraction], x: Fraction) -> arb:
     return value
 
 
-def _dual(g: _Groups, p: tuple[Fraction, Fraction], x: Fraction) -> arb:
+def _dual(g: Groups, p: tuple[Fraction, Fraction], x: Fraction) -> arb:
     """The mean entropy of probabilities near those of the network, moved until they are feasible.
 
     A point of group s gives each wrong class of its group the probability q_1, each class of the other group q_2. Along

@@ -12,6 +12,7 @@ from proofs_checks.audit.core import Clock, Rejected, exact
 from proofs_checks.exact_data import Row
 from proofs_checks.relu_cases import ReluCase
 from proofs_checks.static import Measurement, hull
+from proofs_checks.static_values import relative_length
 from proofs_checks.verdict import Rigor
 
 GAP = 1e-8
@@ -67,7 +68,7 @@ def optimum(X: tuple[Row, ...], y: Row, beta: Fraction) -> Measurement:
             {}, Rigor.NUMERICAL, undecided=f"the optimum is not certified: {found.reason}"
         )
     lower, upper = (exact(found.certificate.claim[end], end) for end in ("lower", "upper"))
-    note = f"optimum in an interval of relative length {float((upper - lower) / upper):.1e}"
+    note = f"optimum in an interval of relative length {relative_length(lower, upper):.1e}"
     return Measurement({"F_best": hull(lower, upper)}, found.rigor, note)
 
 

@@ -86,6 +86,7 @@ class Confirm:
             certificate=certificate,
             shapes=case.shapes,
             reason=reason,
+            log_sides=judged.log_sides,
         )
 
 

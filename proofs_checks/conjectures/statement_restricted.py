@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from proofs_checks.claims.collapse_bounds import _Groups, _solve
+from proofs_checks.claims.collapse_bounds import Groups, nearly_optimal
 from proofs_checks.collapse_cases import FeatureCase
 from proofs_checks.conjectures.statement_programs import NoProgram, Raw
 from theory import array_functions as ops
@@ -143,12 +143,12 @@ def _value_merged(case: FeatureCase, raw: Raw) -> Array:
     return _objective(case, raw, columns[:, order], raw.input("H merged", _short(H)))
 
 
-def _merged(case: FeatureCase) -> tuple[_Groups, tuple[Fraction, Fraction], Fraction]:
+def _merged(case: FeatureCase) -> tuple[Groups, tuple[Fraction, Fraction], Fraction]:
     """The two groups and the logits of a nearly optimal network, see `collapse_bounds`."""
     small, large = min(case.per_class), max(case.per_class)
     k_B = case.per_class.count(small)
-    groups = _Groups((case.K - k_B, k_B), (large, small), case.L_squared, case.L)
-    return groups, *_solve(groups)
+    groups = Groups((case.K - k_B, k_B), (large, small), case.L_squared, case.L)
+    return groups, *nearly_optimal(groups)
 
 
 # -- dual vectors -----------------------------------------------------------------------------------------------------

@@ -40,6 +40,15 @@ def undefined(A):
 def best(A):
     return np.linalg.norm(A) <= lm.constant("c") * np.linalg.norm(A, 2)
 '''
+EXTREME = """
+import lemmata as lm
+from lemmata import strategies as st
+
+
+@lm.conjecture(case=st.reals(1, 2))
+def shrinks(x):
+    return x <= lm.ops.exp(-1000 * x)
+"""
 LINE = 1 + next(k for k, text in enumerate(CONJECTURES.splitlines()) if "np.log" in text)
 KEYS = {
     "conjecture",
@@ -103,6 +112,14 @@ def test_a_true_conjecture_survives_the_same_way_every_time(run, file: Path) -> 
         report.pop("seconds")
         answers.append(report)
     assert answers[0] == answers[1]
+
+
+def test_sides_that_no_float_holds_are_shown(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "extreme.py").write_text(EXTREME)
+    code, text, _ = run("refute", tmp_path / "extreme.py", "--cases", "50", "--json")
+    found = json.loads(text)["counterexample"]
+    assert code == 1 and found["case"]["values"] == {"case": ["1"]}
+    assert found["lhs"] == 1.0 and found["rhs"] == "5.075959e-435"
 
 
 def test_vacuous_is_not_survived(run, file: Path) -> None:  # type: ignore[no-untyped-def]

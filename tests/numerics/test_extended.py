@@ -149,3 +149,20 @@ def test_maximum_counts_only_errors_that_matter() -> None:
     )
     assert a.max(2).r.item() == pytest.approx(1e-9)
     assert constant(2.0, 5).max(2).m.item() == 2.0
+
+
+def test_what_is_unknown_stays_unknown_without_a_warning() -> None:
+    """An infinite radius times an exact 0, radii beyond floats, and the sign of a number that is none."""
+    zero, lost = constant(0.0, 3), constant(1.0, 3, np.inf)
+    large = constant(1.0, 3, 1e300)
+    with np.errstate(all="raise"):
+        for out in (
+            zero * lost,
+            inner(zero, lost),
+            inner(large, large * large),
+            ScaledArray(zero.m, lost.r, zero.e).sqnorm(),
+            project_out(zero, lost),
+        ):
+            assert np.isinf(out.r).all()
+    nothing = scaled(np.array([np.nan]), np.array([np.inf]))
+    assert nothing.step().r.item() == 1.0

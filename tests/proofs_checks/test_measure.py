@@ -138,6 +138,9 @@ def test_sides_that_no_float_holds_are_decimal_strings(extreme: list[Verdict]) -
         (math.log(2.5), pytest.approx(2.5, rel=1e-15)),
         (-768 * math.log(10), "1.000000e-768"),
         (math.log(2) + 500 * math.log(10), "2.000000e+500"),
+        (math.inf, "inf"),
+        (1e20, "exp(1e+20)"),
+        (-1e300, "exp(-1e+300)"),
     ],
 )
 def test_decimal(log_value: float | None, expected: object) -> None:

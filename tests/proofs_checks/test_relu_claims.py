@@ -134,6 +134,12 @@ def test_no_residual_has_no_price() -> None:
     assert verdict.status is Status.VACUOUS and "a price" in verdict.reason
 
 
+def test_labels_that_are_zero_have_the_optimum_zero() -> None:
+    case = ReluCase.create([[1, 0], [0, 1]], [0, 0], beta=1, W=[[1, 0]], v=[1])
+    found = claims.optimum(case.X, case.y, case.beta)
+    assert found.values["F_best"].is_zero() and "length 0.0" in found.note
+
+
 def test_a_price_that_is_not_proved_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sign_tree, "bound_witness", lambda *args, **more: None)
     (verdict,) = judge([cr.GLOBAL_CERTIFICATE], SMALL)
