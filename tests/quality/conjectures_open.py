@@ -114,11 +114,11 @@ def aligned(case: Any) -> Any:
     """At the end of the early phase no positive neuron is active on a negative point, by a cosine of 1/10.
 
     Neurons start active on a point of their own class. Two points, and so separable: not on one line through 0, with
-    an angle whose sine is at least 1/4, and with norms that are at most a factor 2 apart.
+    an angle whose sine is at least 1/4; the negative one is at most twice as long as the positive one.
     """
     X, y, h = case.X, case.y, case.W.shape[0]
     norms = norm(X, axis=1)
-    lm.assume(np.max(norms) <= 2 * np.min(norms))
+    lm.assume(np.max(norms) <= 2 * np.max(relu(y) * norms))
     lm.assume(apart(X) >= norms[0] * norms[1] / 4)
     lm.assume(np.max((X @ case.W.T) * relu(np.outer(y, np.sign(case.v))), axis=0) > 0)
     T = np.log(1 / (h**0.5 * case.eps)) / (4 * case.X.shape[0] * np.max(norms))

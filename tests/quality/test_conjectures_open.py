@@ -209,7 +209,7 @@ def test_best_constant_of_the_imbalance_is_two() -> None:
 
 # -- trajectories ------------------------------------------------------------------------------------------------------
 def test_alignment_fails_on_separable_points_where_the_field_says_so() -> None:
-    report = lm.refute(open_questions.aligned_on_two_points, cases=400)
+    report = lm.refute(open_questions.aligned_on_two_points, cases=1500)
     found = report.counterexample
     assert report.status == "refuted" and found is not None
     assert found.rigor == "numerical" and found.certificate is None and found.reason
