@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,9 @@ class Recorder:
         self.tallies: dict[str, Tally] = {}
         self.failures: dict[str, list[Mapping[str, Any]]] = {}
         self._test = ""
-        self._own: list[Checked] = []
+        self._open: list[Checked] = []
+        self._decided: set[str] = set()
+        self._failed: set[str] = set()
         LISTENERS.append(self.listen)
 
     def pytest_unconfigure(self) -> None:
@@ -64,29 +66,58 @@ class Recorder:
     def listen(self, checked: Checked) -> None:
         """Count one check; keep the case of a failure."""
         self.tallies.setdefault(checked.target, Tally()).add(checked)
-        self._own.append(checked)
+        if checked.deciding:
+            self._decided.add(checked.target)
+        elif not checked.allowed:
+            self._open.append(checked)
         if checked.status == "violated" and self.config.getoption("--lemmata-report"):
             own = self.failures.setdefault(self._test, [])
             # the last ones, for those are the smallest
             own.append(checked.casefile())
             del own[:-MOST_FAILURES]
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """What fixtures check counts for the test that they are set up for."""
+        self._test, self._open, self._decided = item.nodeid, [], set()
+        return (yield)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """A test that has decided nothing fails."""
-        self._test, self._own = item.nodeid, []
         result = yield
-        open_ = [c for c in self._own if not c.deciding and not c.allowed]
-        decided = {c.target for c in self._own if c.deciding}
+        self._judge()
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """So does what is checked after the test."""
+        result = yield
+        self._judge()
+        return result
+
+    def _judge(self) -> None:
+        open_, self._open = self._open, []
         for checked in open_:
-            if checked.target not in decided:
+            if checked.target not in self._decided:
                 pytest.fail(
                     f"{checked.target} was {checked.status}, and no case of this test decided it, so nothing was "
                     f"checked: {checked.reason}; draw cases that satisfy the hypotheses, or set allow_vacuous=True "
                     "or allow_undecided=True",
                     pytrace=False,
                 )
-        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Forget the violations that a test expects: only those of a test that fails are failures."""
+        report = yield
+        if report.failed:
+            self._failed.add(item.nodeid)
+        if report.when == "teardown" and item.nodeid not in self._failed:
+            self.failures.pop(item.nodeid, None)
+        return report
 
     def pytest_collection_finish(self) -> None:
         """Load what judges conjectures before the first test: Hypothesis has deadlines for single cases."""
@@ -132,6 +163,7 @@ class Recorder:
         from proofs_checks.files import write_json
 
         report = {}
+        files = _file_names(self.tallies)
         for name, tally in sorted(self.tallies.items()):
             row: dict[str, Any] = {
                 "counts": tally.counts,
@@ -140,13 +172,14 @@ class Recorder:
                 "case": None,
             }
             if tally.casefile is not None:
-                path = folder / "tightest" / f"{_file_name(name)}.json"
+                path = folder / "tightest" / f"{files[name]}.json"
                 write_json(path, dict(tally.casefile))
                 row["case"] = os.path.relpath(path, folder)
             report[name] = row
         failures = {}
+        files = _file_names(self.failures)
         for test, cases in sorted(self.failures.items()):
-            path = folder / "failures" / f"{_file_name(test)}.json"
+            path = folder / "failures" / f"{files[test]}.json"
             write_json(path, dict(cases[-1]))
             failures[test] = os.path.relpath(path, folder)
         write_json(folder / "report.json", {"checked": report, "failures": failures})
@@ -166,5 +199,16 @@ def summary(tallies: Mapping[str, Tally]) -> Sequence[str]:
     return lines
 
 
-def _file_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")[:120] or "case"
+def _file_names(texts: Iterable[str]) -> dict[str, str]:
+    """A name for each text, no two of them equal where upper and lower case are."""
+    out: dict[str, str] = {}
+    taken: set[str] = set()
+    for text in sorted(texts):
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")[:120] or "case"
+        name, count = plain, 1
+        while name.casefold() in taken:
+            count += 1
+            name = f"{plain}-{count}"
+        taken.add(name.casefold())
+        out[text] = name
+    return out

@@ -36,6 +36,12 @@ def load(path_text: str, usage: str) -> ModuleType:
     return module
 
 
+def quietly(action: Callable[[], Any]) -> Any:
+    """The result of a user's code; what it prints goes to the standard error, as stdout is for the answer."""
+    with redirect_stdout(sys.stderr):
+        return action()
+
+
 def run(action: Callable[[], Any], what: str) -> Any:
     """The result of a user's code; what it prints goes to the standard error, as stdout is for the answer.
 
@@ -43,8 +49,7 @@ def run(action: Callable[[], Any], what: str) -> Any:
         LemmataError: it fails or exits.
     """
     try:
-        with redirect_stdout(sys.stderr):
-            return action()
+        return quietly(action)
     except (Exception, SystemExit) as error:
         raise LemmataError(
             f"{what} does not run: {type(error).__name__}: {error}; repair it"

@@ -61,7 +61,7 @@ def refute(
     from lemmata.cli import staging, terminal
 
     with (
-        staging.staged_directory(out) as folder,
+        staging.staged_directory(out, stale=("counterexample.json", "certificate.json")) as folder,
         terminal.progress("Searching") as start,
         terminal.plain_warnings(),
     ):

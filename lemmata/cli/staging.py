@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,11 +15,12 @@ FIGURES = (".pdf", ".png", ".svg")
 
 
 @contextmanager
-def staged_directory(target: Path | None) -> Iterator[Path | None]:
+def staged_directory(target: Path | None, *, stale: Sequence[str] = ()) -> Iterator[Path | None]:
     """A temporary directory whose files move to ``target`` when the block ends without an error.
 
     It lies on the same file system, so every file appears in one step. Files of the same names in
-    an existing ``target`` are replaced and all others are kept. Without a target, yields None.
+    an existing ``target`` are replaced and all others are kept, but for those named ``stale``: what an earlier run of
+    the same command left there would be taken for this one's. Without a target, yields None.
 
     Raises LemmataError before the block runs if ``target`` is a file or cannot be written.
     """
@@ -39,13 +40,16 @@ def staged_directory(target: Path | None) -> Iterator[Path | None]:
         ) from None
     try:
         yield staging
-        _publish(staging, target)
+        _publish(staging, target, stale)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _publish(staging: Path, target: Path) -> None:
+def _publish(staging: Path, target: Path, stale: Sequence[str]) -> None:
     try:
+        for name in stale:
+            if not (staging / name).exists():
+                (target / name).unlink(missing_ok=True)
         for folder, _, files in os.walk(staging):
             destination = target / Path(folder).relative_to(staging)
             destination.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from proofs_checks.conjectures.samples import Leaf, Structure, leaves, put_toget
 from theory.errors import LemmataError
 from theory.program import Program
 from theory.tracing import Array, Comparison, FreeConstant, Number, Recorder, active
+from theory.user_file import quietly
 
 MAX_TRACES = 512  # structures kept per conjecture
 
@@ -87,8 +88,8 @@ class Conjecture:
         with Recorder() as recorder:
             arrays = {path: recorder.input(path, leaf.shape) for path, leaf in found.items()}
             try:
-                returned = self.function(put_together(structure, arrays))
-            except Exception as error:
+                returned = quietly(lambda: self.function(put_together(structure, arrays)))
+            except (Exception, SystemExit) as error:
                 line = self._line_of(error)
                 kind = "" if isinstance(error, LemmataError) else f"{type(error).__name__}: "
                 raise ConjectureError(f"{self._at(line)}: {kind}{error}") from error

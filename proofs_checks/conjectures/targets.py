@@ -12,7 +12,7 @@ from proofs_checks.conjectures.replays import casefile, verdict_on
 from proofs_checks.conjectures.report import Progress, RefuteReport
 from theory.errors import LemmataError
 from theory.statement import Statement
-from theory.user_file import load
+from theory.user_file import load, quietly
 
 Target: TypeAlias = Statement | Conjecture
 USAGE = "FILE.py::NAME"
@@ -108,9 +108,17 @@ def refute(
         raise LemmataError(f"jobs = {jobs!r}: at least one process is needed")
     found = find(target) if isinstance(target, str) else target
     if isinstance(found, Conjecture):
-        report = search(
-            found, seconds=seconds, cases=cases, seed=seed, jobs=jobs, progress=progress
-        )
+        try:
+            # strategies are a user's code, too
+            report = quietly(
+                lambda: search(
+                    found, seconds=seconds, cases=cases, seed=seed, jobs=jobs, progress=progress
+                )
+            )
+        except SystemExit as error:
+            raise LemmataError(
+                f"{found.name}: its strategy exits ({error}); draw cases without that"
+            ) from error
         return _replayable(report, found)
     if isinstance(found, Statement):
         return attack(found, seconds=seconds, cases=cases, seed=seed, jobs=jobs, progress=progress)

@@ -57,9 +57,50 @@ def test_statement():
 """
 
 
-def run(folder: Path, *options: str) -> tuple[int, str]:
-    """Exit code and output of pytest on TESTS, in a process of its own."""
-    (folder / "test_own.py").write_text(TESTS)
+FIXTURES = """
+import lemmata as lm
+import numpy as np
+import pytest
+from lemmata import strategies as st
+from lemmata import assert_holds
+
+@lm.conjecture(case=st.matrices(2, 2))
+def never(A):
+    lm.assume(lm.ops.norm(A) <= -1)
+    return lm.ops.norm(A) <= 1
+
+@lm.conjecture(case=st.matrices(2, 2))
+def wrong(A):
+    return lm.ops.norm(A) <= lm.ops.norm(A, 2)
+
+@pytest.fixture
+def before():
+    assert_holds(never, np.eye(2))
+
+@pytest.fixture
+def after():
+    yield
+    assert_holds(never, np.eye(2))
+
+def test_before(before):
+    pass
+
+def test_after(after):
+    pass
+
+def test_expected():
+    with pytest.raises(AssertionError):
+        assert_holds(wrong, np.eye(2))
+
+@pytest.mark.parametrize("size", [2, 3], ids=["a b", "a/b"])
+def test_names(size):
+    assert_holds(wrong, np.eye(size))
+"""
+
+
+def run(folder: Path, *options: str, tests: str = TESTS) -> tuple[int, str]:
+    """Exit code and output of pytest on some tests, in a process of its own."""
+    (folder / "test_own.py").write_text(tests)
     command = [
         sys.executable,
         "-m",
@@ -104,6 +145,17 @@ def test_summary_and_report(tmp_path: Path) -> None:
 def test_with_several_processes(tmp_path: Path) -> None:
     pytest.importorskip("xdist")
     check(tmp_path, *run(tmp_path, "--lemmata-report", "report", "-n", "2"))
+
+
+def test_fixtures_and_failures(tmp_path: Path) -> None:
+    """What fixtures check counts; a violation that is expected is no failure; every failure has a file."""
+    code, out = run(tmp_path, "--lemmata-report", "report", tests=FIXTURES)
+    assert code == 1 and "3 failed, 2 passed, 1 error" in out
+    assert out.count("never was vacuous, and no case of this test decided it") >= 2
+    failures = json.loads((tmp_path / "report" / "report.json").read_text())["failures"]
+    assert sorted(failures) == ["test_own.py::test_names[a b]", "test_own.py::test_names[a/b]"]
+    cases = [json.loads((tmp_path / "report" / f).read_text()) for f in failures.values()]
+    assert [len(c["case"]["values"]["case"]) for c in cases] == [4, 9]
 
 
 def test_the_report_is_no_file(tmp_path: Path) -> None:

@@ -122,6 +122,57 @@ def test_sides_that_no_float_holds_are_shown(run, tmp_path: Path) -> None:  # ty
     assert found["lhs"] == 1.0 and found["rhs"] == "5.075959e-435"
 
 
+USER_CODE = """
+import sys
+import lemmata as lm
+from lemmata import strategies as st
+
+
+@lm.conjecture(case=st.matrices(2, 2))
+def exits(A):
+    sys.exit(0)
+
+
+def leave(A):
+    raise SystemExit(0)
+
+
+@lm.conjecture(case=st.matrices(2, 2).filter(leave))
+def strategy_exits(A):
+    return A.sum() <= 1
+
+
+def shown(A):
+    print("a filter")
+    return True
+
+
+@lm.conjecture(case=st.matrices(2, 2).filter(shown))
+def prints(A):
+    print("a conjecture")
+    return lm.ops.norm(A, 2) <= lm.ops.norm(A)
+"""
+
+
+def test_a_user_s_code_neither_ends_the_command_nor_speaks_for_it(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "user.py").write_text(USER_CODE)
+    code, text, error = run("refute", f"{tmp_path}/user.py::exits", "--cases", "20", "--json")
+    assert code == 2 and text == "" and "user.py, line 9: SystemExit: 0" in error
+    code, text, error = run("refute", f"{tmp_path}/user.py::strategy_exits", "--cases", "20")
+    assert code == 2 and text == "" and "its strategy exits" in error
+    code, text, error = run("refute", f"{tmp_path}/user.py::prints", "--cases", "20", "--json")
+    assert json.loads(text)["conjecture"] == "prints"
+    assert "a filter" in error and "a conjecture" in error
+
+
+def test_a_folder_holds_what_the_last_run_found(run, file: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "notes.txt").write_text("mine")
+    run("refute", f"{file}::lost_factor", "--cases", "2000", "-o", tmp_path)
+    assert (tmp_path / "certificate.json").exists()
+    run("refute", f"{file}::frobenius", "--cases", "200", "-o", tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"notes.txt", "report.json"}
+
+
 def test_vacuous_is_not_survived(run, file: Path) -> None:  # type: ignore[no-untyped-def]
     code, text, _ = run("refute", f"{file}::vacuous", "--cases", "500", "--json")
     report = json.loads(text)
