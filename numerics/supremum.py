@@ -86,19 +86,25 @@ def compare_equal(
     """Score ``lhs == rhs`` at every node of every lane.
 
     The score is log(|lhs - rhs| / (resolution * scale)), scale being the larger side. The difference is compared with
-    its error bound first: beyond it the equality fails (``low`` above 0); within it the equality is confirmed when the
-    bound itself is below the resolution (``high`` below 0), and undecided otherwise.
+    its error bound first: beyond it the equality fails (``low`` and ``high`` above 0, whatever the resolution); within
+    it the equality is confirmed when the bound itself is below the resolution (``high`` below 0), and undecided
+    otherwise.
     """
     full = (*shape, 1, 1, 1)
     gap, error, ge = _flat(lhs - rhs, full)
-    (lm, _, le), (rm, _, re) = _flat(lhs, full), _flat(rhs, full)
+    (lm, lr, le), (rm, rr, re) = _flat(lhs, full), _flat(rhs, full)
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.maximum(np.log(np.abs(lm)) + le, np.log(np.abs(rm)) + re) + np.log(resolution)
+        sure = np.maximum(
+            np.log(np.maximum(np.abs(lm) - lr, 0.0)) + le,
+            np.log(np.maximum(np.abs(rm) - rr, 0.0)) + re,
+        ) + np.log(resolution)
         size, bound = np.log(np.abs(gap)) + ge, np.log(error) + ge
         mid = np.where(gap == 0, -np.inf, size - scale)
         fails = np.abs(gap) > error
         low = np.where(fails, np.maximum(size - bound, 2.0**-40), -np.inf)
-        high = np.where(fails, np.inf, np.where(error == 0, -np.inf, bound - scale))
+        most = np.maximum(np.log(np.abs(gap) + error) + ge - sure, 2.0**-40)
+        high = np.where(fails, most, np.where(error == 0, -np.inf, bound - scale))
     return Scores(mid, low, high)
 
 

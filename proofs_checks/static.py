@@ -109,7 +109,7 @@ def judge(statements: Sequence[Statement], case: StaticCase) -> list[Verdict]:
     for path, members in by_claim.items():
         axes: dict[str, str] = {}
         for k in members:
-            axes |= _axes(statements[k])
+            axes |= axes_of(statements[k])
         measured = load(path, "claim")(case).measure(frozenset(axes))
         for k in members:
             for bits in PRECISIONS:
@@ -132,7 +132,7 @@ def _other_setting(statement: Statement, case: StaticCase) -> str:
     return ""
 
 
-def _axes(statement: Statement) -> dict[str, str]:
+def axes_of(statement: Statement) -> dict[str, str]:
     """The variables that a statement needs, with their axes in the order j, i, k."""
     found: dict[str, str] = {}
 
@@ -380,4 +380,4 @@ def _digits(x: arb, count: int = 9) -> str:
     return f"{number:.{count}g}" if in_range else str(x.mid().str(count, radius=False))
 
 
-__all__ = ["Measurement", "StaticCase", "StaticClaim", "Trials", "hull", "judge"]
+__all__ = ["Measurement", "StaticCase", "StaticClaim", "Trials", "axes_of", "hull", "judge"]

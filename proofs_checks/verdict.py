@@ -46,7 +46,8 @@ class Evidence:
         """Bound on |true - measured| relative to a value of size exp(log), or absolute where the value is 0."""
         if self.log == -math.inf:
             return _exp(self.high)
-        return max(math.expm1(min(self.high - self.log, 700.0)), -math.expm1(self.low - self.log))
+        above, below = (min(end - self.log, 700.0) for end in (self.high, self.low))
+        return max(math.expm1(above), -math.expm1(below))
 
 
 @dataclass(frozen=True, slots=True)

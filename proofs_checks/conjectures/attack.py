@@ -23,7 +23,8 @@ from proofs_checks.conjectures.attack_models import Adaptor, adaptor
 from proofs_checks.conjectures.attack_shrink import shrink
 from proofs_checks.conjectures.report import Counterexample, RefuteReport, conclude
 from proofs_checks.conjectures.statement_certificate import certify_statement
-from proofs_checks.measure import AnyCase, has_time
+from proofs_checks.conjectures.statement_sides import sides_of
+from proofs_checks.measure import AnyCase
 from proofs_checks.registry import statement as find
 from proofs_checks.static_models import MODELS
 from proofs_checks.verdict import Rigor, Status, Verdict
@@ -216,19 +217,18 @@ def _counterexample(
 ) -> Counterexample:
     certificate, reason = certify_statement(statement, case, verdict)
     rigor = Rigor.PROVED if certificate is not None else _at_most_numerical(verdict.rigor)
-    logs = (verdict.log_lhs, verdict.log_rhs)
-    lhs, rhs = (math.nan if x is None else _exp(x) for x in logs)
+    sides = sides_of(statement, case, verdict)
     return Counterexample(
         case=api.casefile(case, {statement.id: verdict}),
         conclusion=verdict.part,
-        lhs=lhs,
-        rhs=rhs,
-        error=verdict.error if verdict.error is not None else math.nan,
+        lhs=sides.lhs,
+        rhs=sides.rhs,
+        error=sides.error,
         rigor=rigor,
         certificate=certificate,
         shapes=own.shapes(case),
         reason="; ".join(filter(None, [verdict.reason, reason])),
-        log_sides=logs if has_time(case) else None,
+        log_sides=sides.logs,
     )
 
 

@@ -41,7 +41,9 @@ def verdict_on(target: Conjecture | Statement, case: Any) -> Verdict:
         raise LemmataError(f"{target.where(found.line)}: {found.reason}")
     status = Status(NAMES[found.status])
     decided = found.status in (HOLDS, VIOLATED)
-    lhs, rhs = (_logarithm(x) if decided else None for x in (found.lhs, found.rhs))
+    lhs, rhs = (_logarithm(x) for x in (found.lhs, found.rhs))
+    if found.log_sides is not None:  # no float holds them
+        lhs, rhs = (-math.inf if x is None else x for x in found.log_sides)
     ratio = found.log_ratio if decided and not math.isnan(found.log_ratio) else None
     return Verdict(
         target.name,
@@ -51,17 +53,18 @@ def verdict_on(target: Conjecture | Statement, case: Any) -> Verdict:
         tightness=None if ratio is None else math.exp(ratio) if ratio < 709 else math.inf,
         log_tightness=ratio,
         error=found.error if decided else None,
-        log_lhs=lhs,
-        log_rhs=rhs,
+        log_lhs=lhs if decided else None,
+        log_rhs=rhs if decided else None,
         domain_covered=True,
         reason=found.reason,
     )
 
 
-def _logarithm(x: float | None) -> float | None:
-    if x is None or math.isnan(x):
+def _logarithm(x: float) -> float | None:
+    """None for what has no logarithm: the reason names such a side."""
+    if math.isnan(x) or x < 0:
         return None
-    return math.log(abs(x)) if x else -math.inf
+    return math.log(x) if x else -math.inf
 
 
 def casefile(target: Conjecture | Statement, case: Any, verdict: Verdict) -> dict[str, Any]:

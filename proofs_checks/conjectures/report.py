@@ -42,7 +42,8 @@ class Counterexample:
     Attributes:
         case: plain data of the case. conclusion: the name of the failing one. lhs, rhs: the sides at the failing entry
             (floats, or their natural logarithms in ``log_sides`` where floats cannot hold them). error: bound on the
-            error of rhs - lhs. rigor: `proved` only with a certificate that the audit kernel accepts.
+            error of rhs - lhs (for statements see `statement_sides.Sides`). rigor: `proved` only with a certificate
+            that the audit kernel accepts.
         certificate: of kind "counterexample", or None. shapes: of the arrays of the case.
         reason: why there is no certificate, and what the numbers rest on.
     """

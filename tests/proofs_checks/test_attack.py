@@ -21,12 +21,12 @@ from proofs_checks.registry import all_statements
 from proofs_checks.static import judge
 from proofs_checks.static_models import StaticModel, read_case
 from proofs_checks.verdict import Rigor, Status
-from theory import margins
+from theory import linear_networks, margins
 from theory.collapse_thresholds import COVER_WENDEL
 from theory.early_alignment import NORM_BOUND
 from theory.errors import LemmataError
-from theory.quantity import quantity, var
-from theory.statement import Part, Setting
+from theory.quantity import equals, quantity, var
+from theory.statement import Kind, Part, Setting
 
 # what a perceptron without the factor 1/γ² would do
 WRONG = replace(
@@ -241,3 +241,27 @@ def test_the_tightest_cases_of_every_part_and_shape_are_remembered() -> None:
     top = 3 * ELITE - 1.0
     assert best["a"] == [top - k for k in range(2 * ELITE_OF_SHAPE)]
     assert best["b"] == [top - 100 - k for k in range(ELITE)]
+
+
+def test_sides_are_shown_with_their_signs_and_a_bound_of_their_difference() -> None:
+    """Sides that are negative, one that is 0, an equality that fails, and a step of gradient descent."""
+    relations = {
+        "negative": -var("R_sq") <= -2 * var("R_sq"),
+        "zero": var("R_sq") <= quantity(0),
+        "equality": equals(var("R_sq"), 3 * var("R_sq")),
+    }
+    for name, relation in relations.items():
+        part = Part(name, relation, resolution=1e-9 if name == "equality" else None)
+        kind = Kind.EQUALITY if name == "equality" else Kind.INEQUALITY
+        wrong = replace(margins.PERCEPTRON_MISTAKES, id="x/wrong", kind=kind, parts=(part,))
+        found = attack(wrong, cases=200).counterexample
+        assert found is not None and found.rigor is Rigor.PROVED
+        shown = found.to_json()
+        assert shown["error"] == 0
+        gap = shown["rhs"] - shown["lhs"]
+        assert gap > 0 if name == "equality" else gap < 0
+    sign = linear_networks.IMBALANCE_DESCENT
+    S, D, D_next = linear_networks.S, linear_networks.D, linear_networks.D_next
+    moved = replace(sign.parts[0], relation=equals(S + linear_networks.largest(D_next - D), S))
+    found = attack(replace(sign, id="x/kept", parts=(moved,)), cases=200).counterexample
+    assert found is not None and 0 <= found.error < 1

@@ -160,6 +160,8 @@ def test_evidence_bounds_the_relative_error() -> None:
     assert Evidence(0.0, math.log(0.7), math.log(1.2)).error == pytest.approx(0.3)
     assert Evidence(-math.inf, -math.inf, math.log(1e-9)).error == pytest.approx(1e-9)
     assert Evidence(-1e4, -1e4, -1e4).error == 0
+    # a failing equality, whose lower end is that of the defect relative to its error
+    assert Evidence(0.0, 2000.0, math.log(1.5)).error == pytest.approx(0.5)
 
 
 # -- batches --------------------------------------------------------------------------------------------------------
