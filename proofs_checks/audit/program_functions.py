@@ -14,6 +14,7 @@ from typing import Any
 from flint import arb, fmpq
 
 EXACT_BITS = 1 << 14
+EXPONENT_BITS = 62  # of the exponents of a ball: longer ones take memory that nobody counts
 MAX_ROOT = 16  # roots up to this one are looked for among the rationals
 LARGEST_ANGLE = 1 << 12  # bits: sin and cos of more are only known to be in [-1, 1]
 Q0, Q1 = fmpq(0), fmpq(1)
@@ -43,7 +44,9 @@ def settled(x: Number) -> Number:
         if x.height_bits() <= EXACT_BITS:
             return x
         x = arb(x)
-    if not x.is_finite():
+    if not x.is_finite() or any(
+        end.man_exp()[1].bit_length() > EXPONENT_BITS for end in (x.mid(), x.rad())
+    ):
         raise Undefined(
             "a value is undefined, may be so, or is too large for balls of this precision"
         )

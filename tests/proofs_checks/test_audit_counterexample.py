@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from proofs_checks.audit import audit_text
 from proofs_checks.audit.core import Clock
 from proofs_checks.audit.program import read
+from proofs_checks.audit.program_functions import Undefined
 from proofs_checks.audit.program_signs import nonnegative
 from proofs_checks.audit.program_spectrum import eigenvalues, singular_values
 from proofs_checks.audit.program_values import evaluate
@@ -431,3 +432,13 @@ def test_only_what_a_relation_depends_on_must_be_defined() -> None:
         refused(certificate({**body, "hypotheses": [hypothesis]}, entry=1), "instruction 1, log")
     for number in (3, 4, 6, 7, 10, 12):  # whatever is computed from it, even times zero
         refused(certificate({**body, "conclusions": [[number, "<", number]]}), "instruction 1, log")
+
+
+@pytest.mark.parametrize("start", ["3/2", "2/3"])
+def test_balls_with_endless_exponents_are_not_kept(start: str) -> None:
+    # memory is charged per ball, and not for the exponent of each
+    steps: list[Step] = [constant(F(start)), ["sqrt", [0], {}]]
+    steps += [["mul", [k, k], {}] for k in range(1, 400)]
+    found = kernel_values(program(*steps), bits=64)
+    assert isinstance(found[40][0], arb)
+    assert type(found[-1][0]) is Undefined
