@@ -10,6 +10,7 @@ from hypothesis.strategies import SearchStrategy
 
 from proofs_checks.conjectures.case import ConjectureCase
 from theory.errors import LemmataError
+from theory.user_file import quietly
 
 RUNS = 50  # of Hypothesis, each with another seed, until there are enough cases
 
@@ -54,13 +55,13 @@ def _run(strategy: SearchStrategy[Any], count: int, number: int, out: list[Any])
         out.append(value)
 
     try:
-        collect()
+        quietly(collect)
     except HypothesisException as error:
         if not out:
             raise LemmataError(f"the strategy draws nothing: {error}") from error
     except LemmataError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise LemmataError(
             f"the strategy does not run: {type(error).__name__}: {error}; repair it"
         ) from error

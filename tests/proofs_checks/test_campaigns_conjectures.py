@@ -11,7 +11,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import strategies as st
 
+from proofs_checks.campaigns.draws import draw_cases
 from proofs_checks.campaigns.replays import write_cases
 from proofs_checks.campaigns.run import CampaignRun, campaign
 from proofs_checks.campaigns.summary import summarise
@@ -167,3 +169,20 @@ def test_a_unit_that_kills_its_process_is_undecided_and_the_others_are_measured(
     }
     assert all("died" in r["reason"] for r in found if r["n"] == 3)
     assert summarise(tmp_path / "out").exit_code == 3
+
+
+def test_a_strategy_neither_ends_a_campaign_nor_speaks_for_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def shown(value: int) -> int:
+        print("drawing")
+        return value
+
+    def leave(value: int) -> int:
+        raise SystemExit(0)
+
+    assert len(draw_cases(st.integers().map(shown).map(float), 3, 0)) == 3
+    seen = capsys.readouterr()
+    assert seen.out == "" and "drawing" in seen.err
+    with pytest.raises(LemmataError, match="the strategy does not run: SystemExit"):
+        draw_cases(st.integers().map(leave), 3, 0)
