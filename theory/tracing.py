@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from theory.program import (
+    MAX_INSTRUCTIONS,
+    MAX_TOTAL,
     ArrayRelation,
     Instruction,
     Program,
@@ -28,6 +30,7 @@ from theory.program import (
 )
 from theory.tracing_shapes import Shaped, TraceError, reduce
 
+LARGEST_EXPONENT = 1_000_000
 Number: TypeAlias = int | float | Fraction
 Operand: TypeAlias = "Array | Number | Sequence[Any]"
 
@@ -55,6 +58,7 @@ class Recorder:
         self._known: dict[Any, int] = {}
         self._hypotheses: list[ArrayRelation] = []
         self._token: Any = None
+        self._entries = 0
         self.constants: dict[str, FreeConstant] = {}
 
     def __enter__(self) -> Recorder:
@@ -81,6 +85,12 @@ class Recorder:
         key = (op, numbers, _frozen(attributes))
         if key not in self._known:
             shape = infer(op, [a.shape for a in args], attributes)
+            self._entries += math.prod(shape)
+            if len(self._instructions) == MAX_INSTRUCTIONS or self._entries > MAX_TOTAL:
+                raise TraceError(
+                    f"more than {MAX_INSTRUCTIONS} operations or {MAX_TOTAL} entries of intermediate results; take "
+                    "fewer steps, or smaller shapes"
+                )
             self._known[key] = len(self._instructions)
             self._instructions.append(Instruction(op, numbers, attributes, shape, user_line()))
         number = self._known[key]
@@ -161,19 +171,13 @@ class Comparison:
             self.lhs.number, self.op, self.rhs.number, name, self.resolution, self.line
         )
 
-    def __bool__(self) -> bool:
+    def _no_truth(self, *_: object) -> Any:
         raise TraceError(
             "a comparison of traced arrays has no truth value: return it, or give it to lemmata.assume; "
             "for max and min use lemmata.ops.maximum and minimum, and give chained comparisons one by one"
         )
 
-    def __eq__(self, other: object) -> Any:
-        raise TraceError(
-            "whether a comparison of traced arrays is True is not known; return it, or give it to lemmata.assume"
-        )
-
-    # what is compared by == alone would be found in no set
-    __ne__ = __eq__
+    __bool__ = __eq__ = __ne__ = _no_truth
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -268,7 +272,13 @@ class Array(Shaped):
     def __pow__(self, exponent: Number) -> Array:
         if isinstance(exponent, Array | bool):
             raise TraceError("an exponent is a number: write exp(b * log(a)) for a variable one")
-        return self.recorder.add("power", (self,), {"exponent": str(Fraction(exponent))})
+        q = Fraction(exponent)
+        if abs(q) > LARGEST_EXPONENT:
+            raise TraceError(
+                f"the exponent {float(q):.3g}: give one of at most {LARGEST_EXPONENT:,}; larger powers are 0, 1 or "
+                "beyond every number"
+            )
+        return self.recorder.add("power", (self,), {"exponent": str(q)})
 
     def __rpow__(self, base: Number) -> Array:
         return self.recorder.add(

@@ -116,3 +116,34 @@ class Shaped:
         rows, columns = self.shape
         indices = [k * columns + k for k in range(min(rows, columns))]
         return self.recorder.add("gather", (self,), {"shape": [len(indices)], "indices": indices})
+
+    # a number is never changed in numpy either, and an array would change for all who hold it
+    def __iadd__(self, other: Any) -> Any:
+        return self._unshared() + other
+
+    def __isub__(self, other: Any) -> Any:
+        return self._unshared() - other
+
+    def __imul__(self, other: Any) -> Any:
+        return self._unshared() * other
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._unshared() / other
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._unshared() ** other
+
+    def __imatmul__(self, other: Any) -> Any:
+        return self._unshared() @ other
+
+    def _unshared(self) -> Any:
+        if self.ndim:
+            raise TraceError(
+                "an array of a case is never changed: write a = a + b in place of a += b"
+            )
+        return self
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TraceError(
+            "an array of a case is never changed: build another one with lemmata.ops.stack or concatenate"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -223,6 +224,11 @@ REFUSED: list[tuple[Callable[[Array], Any], str]] = [
     (lambda x: bool(x), "branch"),
     (lambda x: bool(x[0] <= 1), "truth value"),
     (lambda x: max(x[0], x[1]), "maximum"),
+    (lambda x: operator.iadd(x, 1), "a = a [+] b"),
+    (lambda x: operator.imatmul(x, x), "a = a [+] b"),
+    (lambda x: operator.setitem(x, 0, 1), "never changed"),
+    (lambda x: x**1e300, "at most 1,000,000"),
+    (lambda x: x ** -(10**30), "at most 1,000,000"),
     (lambda x: x[0] == 0, "ops.equal"),
     (lambda x: x != np.zeros(2), "ops.equal"),
     (lambda x: np.zeros(2) == x, "ops.equal"),
@@ -261,6 +267,31 @@ def test_what_a_program_cannot_express_is_refused(number: int) -> None:
     action, words = REFUSED[number]
     with Recorder() as recorder, pytest.raises(LemmataError, match=words):
         action(recorder.input("x", (2,)))
+
+
+def test_numbers_are_replaced_and_not_changed() -> None:
+    with Recorder() as recorder:
+        x = recorder.input("x", (2,))
+        first = total = x[0]
+        total += x[1]
+        total -= 1
+        total *= 3
+        total /= 2
+        assert first.number == x[0].number != total.number
+        program = recorder.program([("", total <= 0)])
+    found = run(program, {"x": np.array([4.0, 5.0])}, total.number)
+    assert found == 12.0
+
+
+def test_programs_have_a_limit() -> None:
+    with Recorder() as recorder, pytest.raises(TraceError, match="fewer steps"):
+        x = recorder.input("x", ())
+        while True:
+            x = x + 1
+    with Recorder() as recorder, pytest.raises(TraceError, match="smaller shapes"):
+        x = recorder.input("x", (1_000_000,))
+        while True:
+            x = x + 1
 
 
 def test_arrays_of_another_case_are_refused() -> None:
