@@ -27,7 +27,7 @@ from proofs_checks.measure import (
     settle,
 )
 from proofs_checks.profile import profile
-from proofs_checks.registry import all_statements, origin
+from proofs_checks.registry import origin
 from proofs_checks.registry import statement as find
 from proofs_checks.report import Report, StatementReport
 from proofs_checks.static_models import read_case
@@ -276,7 +276,9 @@ def replay(path: Path | str, *, target: str | None = None) -> ReplayReport:
             f"{path} has no verdicts to compare with; write it with `lemmata verify -o`"
         )
     case = read_case(data.get("case"))
-    statements = [_saved(str(id), named) for id in saved]
+    origins = data.get("statements")
+    origins = origins if isinstance(origins, dict) else {}
+    statements = [_saved(str(id), named, origins.get(id)) for id in saved]
     now = {
         s.id: row[0].to_json()
         for s, row in zip(statements, verdicts(statements, [case]), strict=True)
@@ -286,12 +288,15 @@ def replay(path: Path | str, *, target: str | None = None) -> ReplayReport:
     return ReplayReport(case, now == saved, saved, now)
 
 
-def _saved(id: str, named: Any) -> Statement:
+def _saved(id: str, named: Any, saved_from: Any) -> Statement:
     """The statement of a saved verdict: the one that the user named, or a registered one."""
     if isinstance(named, Statement) and named.id == id:
         return named
-    if id in all_statements():
-        return find(id)
+    elsewhere = isinstance(saved_from, str) and "::" in saved_from
+    if "::" not in id and not elsewhere:
+        return find(id)  # by its name alone: nothing is executed
+    place = saved_from if elsewhere else id
     raise LemmataError(
-        f"the statement {id!r:.80} of the case is not registered; name the file that holds it: --target FILE.py::NAME"
+        f"the statement {id!r:.80} of the case is not registered; a case does not execute files: if you trust the one "
+        f"that holds it, name it: --target {place:.200}"
     )

@@ -61,7 +61,10 @@ def test_a_planted_law_exits_with_1(run, tmp_path: Path) -> None:  # type: ignor
     assert row["counts"]["violated"] == 3 and row["derivation"] == "stated"
     assert all("fails with lhs" in v["reason"] for v in row["verdicts"])
     witness = next((out / "cases").iterdir())
-    assert run("replay", witness).code == 0
+    refused = run("replay", witness)
+    # a case file is data: the user names the file that is executed
+    assert refused.code == 2 and f"--target {path}::CONSERVED" in refused.err
+    assert run("replay", witness, "--target", f"{path}::CONSERVED").code == 0
 
 
 @pytest.mark.parametrize("id", [*IDS, TOPIC])
