@@ -78,6 +78,7 @@ def judge_exact(
     constants: Mapping[str, Any] | None = None,
     oracles: Mapping[str, Any] | None = None,
     floats: Mapping[str, Any] | None = None,
+    precisions: Sequence[int] = PRECISIONS,
 ) -> ExactJudged:
     """The verdict on one case, on its exact values.
 
@@ -86,6 +87,7 @@ def judge_exact(
         oracles: kind -> measure in balls; see `proofs_checks.conjectures.balls`.
         floats: kind -> measure with error bounds, for what balls leave open; by default
             `proofs_checks.conjectures.oracles.float_oracles`. The verdict is not exact then.
+        precisions: bits of the balls, one after the other while the case stays open.
 
     Raises:
         LemmataError: a free constant without value, an oracle that nothing measures.
@@ -94,7 +96,7 @@ def judge_exact(
     values = _values(program, case, constants or {})
     result: ExactJudged | None = None
     if program.oracles <= set(oracles or {}):
-        for bits in PRECISIONS:
+        for bits in precisions:
             with ctx.workprec(bits):
                 found = explore(program, values, program.sides(), bits=bits, oracles=oracles)
                 result = _judged(program, found, last=bits == PRECISIONS[-1])
