@@ -112,7 +112,7 @@ def attack(
     budget = Budget(SECONDS if seconds is None and cases is None else seconds, cases)
     own, seen = adaptor(target), _Seen()
     found: tuple[AnyCase, Verdict] | None = None
-    with Judge(target, jobs) as judge:
+    with Judge(target, jobs, budget.seconds, budget.deadline) as judge:
         for round_ in _rounds(target, own, seen, seed):
             if budget.spent:
                 break
@@ -122,6 +122,7 @@ def attack(
                 break
         if found is not None:
             limit = None if budget.seconds is None else time.monotonic() + SHRINK_SECONDS
+            judge.until = limit
             found = shrink(judge, own, *found, deadline=limit)
     status, reason = conclude(
         refuted=found is not None,

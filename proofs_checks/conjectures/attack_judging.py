@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numerics
 from proofs_checks import api
 from proofs_checks.case import Case
-from proofs_checks.measure import LANES, AnyCase, batch_of, chunks, measure_batch
+from proofs_checks.measure import LANES, AnyCase, batch_of, chunks, has_time, measure_batch
 from proofs_checks.verdict import Rigor, Status, Verdict
 from theory.errors import LemmataError
 from theory.statement import Statement
@@ -19,6 +19,11 @@ from theory.statement import Statement
 TIGHTER = 1e-2  # of the default tolerance of the flow, for the second measurement
 STATIC_CHUNK = 8
 NOT_MEASURED = "the case cannot be measured"
+# with a budget of seconds: cases of the first batch, and the parts of the budget that a batch should and may take
+FIRST_LANES, FIRST_CHUNK = 8, 2
+USUAL, MOST = 1 / 20, 1 / 3
+LEAST_SECONDS = 3.0  # that a batch may take
+CONFIRM_SECONDS = 15.0  # that a second measurement may take
 
 Judged = list[tuple[AnyCase, Verdict]]
 
@@ -67,12 +72,19 @@ class Budget:
 class Judge:
     """Verdicts of one statement, on batches, in this process or in others.
 
-    The answers do not depend on the number of processes: batches are the same, and are looked at in their order.
+    The answers do not depend on the number of processes: batches are the same, and are looked at in their order. With
+    a budget of seconds batches are as large as the time allows, and those that take too long are given up.
+
+    Attributes:
+        seconds: the whole budget, None: no limit. until: of `time.monotonic`; no batch goes on far beyond it.
     """
 
     statement: Statement
     jobs: int = 1
+    seconds: float | None = None
+    until: float | None = None
     _pool: Any = field(default=None, repr=False)
+    _pace: float = field(default=0.0, repr=False)
 
     def __enter__(self) -> Judge:
         if self.jobs > 1:
@@ -85,25 +97,50 @@ class Judge:
 
     def batches(self, cases: Sequence[AnyCase]) -> Iterator[Judged]:
         """Batch after batch; a caller that has seen enough stops asking."""
-        size = LANES if cases and isinstance(cases[0], Case) else STATIC_CHUNK
-        parts = [[cases[k] for k in members] for members in chunks(cases, size)]
-        if self._pool is None:
-            answers: Iterator[list[Verdict]] = (_measure(self.statement, part) for part in parts)
-        else:
-            answers = self._pool.map(_measure, [self.statement] * len(parts), parts)
-        for part, verdicts in zip(parts, answers, strict=True):
-            yield list(zip(part, verdicts, strict=True))
+        most = LANES if cases and isinstance(cases[0], Case) else STATIC_CHUNK
+        if self._pool is not None:
+            parts = [[cases[k] for k in m] for m in chunks(cases, self._size(most))]
+            jobs = [(self.statement, part, self._limit()) for part in parts]
+            for part, (verdicts, spent) in zip(parts, self._pool.map(_timed, jobs), strict=True):
+                self._pace = spent / len(part)
+                yield list(zip(part, verdicts, strict=True))
+            return
+        for members in chunks(cases, len(cases)):
+            rest = [cases[k] for k in members]
+            while rest:
+                size = self._size(most)
+                part, rest = rest[:size], rest[size:]
+                verdicts, spent = _timed((self.statement, part, self._limit()))
+                self._pace = spent / len(part)
+                yield list(zip(part, verdicts, strict=True))
+
+    def _size(self, most: int) -> int:
+        """How many cases a batch has."""
+        if self.seconds is None:
+            return most
+        if not self._pace:
+            return FIRST_LANES if most == LANES else FIRST_CHUNK
+        return max(1, min(most, int(self.seconds * USUAL / self._pace)))
+
+    def _limit(self) -> Limit | None:
+        if self.seconds is None:
+            return None
+        return Limit(max(LEAST_SECONDS, self.seconds * MOST), self.until)
 
     def check(self, case: AnyCase) -> Verdict:
         """The verdict on one case by itself, as `lemmata replay` measures it."""
-        return _measure(self.statement, [case])[0]
+        return _measure(self.statement, [case], self._confirming)[0]
+
+    @property
+    def _confirming(self) -> Limit | None:
+        return None if self.seconds is None else Limit(CONFIRM_SECONDS)
 
     def sharper(self, case: AnyCase) -> Verdict:
         """The verdict at a smaller tolerance, where there is a tolerance."""
         if not isinstance(case, Case):
             return self.check(case)
         options = numerics.FlowOptions(rtol=TIGHTER * numerics.FlowOptions().rtol)
-        return measure_batch([self.statement], batch_of([case]), options=options).verdicts[0][0]
+        return _measure(self.statement, [case], self._confirming, options)[0]
 
     def violated(self, case: AnyCase, again: AnyCase) -> Verdict | None:
         """The verdict on the case by itself, if it is violated there and, measured once more, on ``again``."""
@@ -113,22 +150,65 @@ class Judge:
         return first if self.sharper(again).status is Status.VIOLATED else None
 
 
-def _measure(statement: Statement, cases: Sequence[AnyCase]) -> list[Verdict]:
-    """In whatever process. A case that the claim refuses is undecided, and says why."""
+@dataclass(frozen=True)
+class Limit:
+    """Of the time for one batch: seconds from its start, and a time of `time.monotonic`, the same in all processes."""
+
+    seconds: float
+    until: float | None = None
+
+    def clock(self) -> Callable[[object], None]:
+        """To be called with every step; starts now.
+
+        Raises:
+            OutOfTime: when called later.
+        """
+        end = time.monotonic() + self.seconds
+        if self.until is not None:
+            end = min(end, max(self.until, time.monotonic() + LEAST_SECONDS))
+
+        def look(_: object) -> None:
+            if time.monotonic() > end:
+                raise OutOfTime(f"it takes more than {self.seconds:.3g} s; give a longer budget")
+
+        return look
+
+
+class OutOfTime(LemmataError):
+    """A batch that takes too long."""
+
+
+def _timed(
+    job: tuple[Statement, Sequence[AnyCase], Limit | None],
+) -> tuple[list[Verdict], float]:
+    """In whatever process: the verdicts and the seconds."""
+    start = time.monotonic()
+    return _measure(*job), time.monotonic() - start
+
+
+def _measure(
+    statement: Statement,
+    cases: Sequence[AnyCase],
+    limit: Limit | None = None,
+    options: numerics.FlowOptions | None = None,
+) -> list[Verdict]:
+    """A case that the claim refuses, or that takes too long, is undecided, and says why."""
     try:
+        if has_time(cases[0]) and (limit is not None or options is not None):
+            listeners = [] if limit is None else [limit.clock()]
+            found = measure_batch(
+                [statement], batch_of(cases), listeners=listeners, options=options
+            )
+            return found.verdicts[0]
         return api.verdicts([statement], cases, workers=1)[0]
     except Exception as error:
-        if len(cases) > 1:
-            return [v for case in cases for v in _measure(statement, [case])]
+        if len(cases) > 1 and not isinstance(error, OutOfTime):
+            return [v for case in cases for v in _measure(statement, [case], limit)]
         words = (
             str(error) if isinstance(error, LemmataError) else f"{type(error).__name__}: {error}"
         )
+        reason = f"{NOT_MEASURED}: {words}"
         return [
-            Verdict(
-                statement.id,
-                cases[0].hash,
-                Status.UNDECIDED,
-                Rigor.NUMERICAL,
-                reason=f"{NOT_MEASURED}: {words}",
-            )
+            Verdict(statement.id, c.hash, Status.UNDECIDED, Rigor.NUMERICAL, reason=reason)
+            for c in cases
         ]

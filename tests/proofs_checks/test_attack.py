@@ -12,8 +12,10 @@ import pytest
 
 from proofs_checks import static_models
 from proofs_checks.collapse_cases import GaussianCase
+from proofs_checks.conjectures import attack_judging
 from proofs_checks.conjectures.attack import attack
 from proofs_checks.conjectures.attack_collapse import GaussianAdaptor
+from proofs_checks.conjectures.attack_judging import NOT_MEASURED
 from proofs_checks.conjectures.attack_models import ADAPTORS, adaptor, length, nearby
 from proofs_checks.conjectures.report import SearchStatus
 from proofs_checks.margin_cases import UpdateCase, updates
@@ -265,3 +267,18 @@ def test_sides_are_shown_with_their_signs_and_a_bound_of_their_difference() -> N
     moved = replace(sign.parts[0], relation=equals(S + linear_networks.largest(D_next - D), S))
     found = attack(replace(sign, id="x/kept", parts=(moved,)), cases=200).counterexample
     assert found is not None and 0 <= found.error < 1
+
+
+def test_a_budget_of_seconds_ends_batches_that_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cases of such a batch are undecided; the next batch is as large as the time allows."""
+    own = [c for c in adaptor(NORM_BOUND).draw(np.random.default_rng(1), 0)][:4]
+    with attack_judging.Judge(NORM_BOUND, seconds=60.0) as judge:
+        (first,) = judge.batches(own)
+        assert all(NOT_MEASURED not in v.reason for _, v in first)
+        judge._pace = 1.5  # seconds for a case: two of them are a twentieth of the budget
+        assert next(map(len, judge.batches(own))) == 2
+    monkeypatch.setattr(attack_judging, "LEAST_SECONDS", 0.0)
+    with attack_judging.Judge(NORM_BOUND, seconds=60.0, until=0.0) as judge:
+        late = [v for batch in judge.batches(own) for _, v in batch]
+    assert len(late) == 4 and {v.status for v in late} == {Status.UNDECIDED}
+    assert all(v.reason.startswith(NOT_MEASURED) and "longer budget" in v.reason for v in late)
