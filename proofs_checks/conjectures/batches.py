@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.conjecture import Traced
 from proofs_checks.conjectures.lanes import Lanes
+from proofs_checks.conjectures.pools import Pool
 
 Array = NDArray[np.float64]
 WIDEST, NARROWEST = 1024, 16  # lanes of a batch
@@ -59,7 +60,8 @@ class Outcome:
     Attributes:
         cases, deciding, vacuous: counts of judged cases. violated: worst first. undefined: a case on which the
             hypotheses hold and a side is not a number. tightest: (log of lhs/rhs, case) among those that hold.
-        elites: the cases closest to failing, for the next unit of this structure.
+        elites: the cases closest to failing, for the next unit of this structure. refused: how many cases the filters
+            of the strategy did not let pass; they are not judged. undecided: the simplest ones of those.
     """
 
     cases: int = 0
@@ -69,9 +71,11 @@ class Outcome:
     undefined: ConjectureCase | None = None
     tightest: tuple[float, ConjectureCase] | None = None
     elites: tuple[ConjectureCase, ...] = ()
+    refused: int = 0
+    undecided: tuple[ConjectureCase, ...] = ()
 
     def plus(self, other: Outcome) -> Outcome:
-        """Both together; the elites are those of the other one."""
+        """Both together; the elites and what is undecided are those of the other one."""
         tightest = [t for t in (self.tightest, other.tightest) if t is not None]
         return Outcome(
             self.cases + other.cases,
@@ -81,6 +85,8 @@ class Outcome:
             self.undefined or other.undefined,
             max(tightest, key=lambda t: t[0]) if tightest else None,
             other.elites,
+            self.refused + other.refused,
+            other.undecided,
         )
 
 
@@ -136,11 +142,17 @@ def explore(task: Task) -> Outcome:
     rng = np.random.default_rng(task.seed)
     oracles = float_oracles() if task.traced.program.oracles else None
     herd = _Herd(lanes.points[:0], np.zeros(0, dtype=np.intp), np.zeros(0), np.zeros(0, dtype=bool))
-    total = Outcome()
+    total, pool = Outcome(), Pool()
     size, generation = width(task.traced), 0
-    while total.cases < task.count and time.monotonic() < deadline:
-        count = min(size, task.count - total.cases)
+    while total.cases + total.refused < task.count and time.monotonic() < deadline:
+        count = min(size, task.count - total.cases - total.refused)
         points, of = _next(task, lanes, herd, rng, count, generation, deadline)
+        passed = lanes.admitted(points, of)
+        total = replace(total, refused=total.refused + int((~passed).sum()))
+        points, of = points[passed], of[passed]
+        generation += 1
+        if not len(of):
+            continue
         judged = judge(
             task.traced,
             lanes.inputs(points, of),
@@ -158,12 +170,12 @@ def explore(task: Task) -> Outcome:
             worst = bad[np.argsort(-scores[bad], kind="stable")][:KEPT]
             found = tuple(lanes.case(points[k], int(of[k])) for k in worst)
             return replace(total, violated=found, elites=found)
+        pool.look(judged, points, of)
         herd = herd.join(_Herd(points, of, scores, judged.status == UNDECIDED))
-        generation += 1
     elites = tuple(
         lanes.case(p, int(o)) for p, o in zip(herd.points[:KEPT], herd.of[:KEPT], strict=True)
     )
-    return replace(total, elites=elites)
+    return replace(total, elites=elites, undecided=tuple(lanes.case(*lane) for lane in pool.lanes))
 
 
 def score(judged: object) -> Array:
@@ -204,7 +216,7 @@ def _next(
     if generation == 0 and task.simple:
         points = space.simple(rng, count)
         return points, rng.integers(len(lanes.bases), size=len(points))
-    if generation == 0:
+    if not len(herd):
         points = np.concatenate([lanes.points[:count], space.sample(rng, count)])[:count]
         of = np.arange(count) if count < len(lanes.bases) else None
         rest = rng.integers(len(lanes.bases), size=max(count - len(lanes.bases), 0))

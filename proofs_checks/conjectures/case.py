@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofs_checks.case import digest
+from proofs_checks.conjectures.guards import Guard
 from proofs_checks.conjectures.samples import (
     KINDS,
     MAX_DEPTH,
@@ -41,15 +43,39 @@ class ConjectureCase:
     Attributes:
         structure: see `proofs_checks.conjectures.samples`.
         values: path of a leaf -> its entries, flat, in row-major order.
+        guard: what the filters of its strategy ask of the values; it is not saved.
     """
 
     structure: Structure
     values: Mapping[str, tuple[Fraction, ...]]
+    guard: Guard | None = None
 
     @classmethod
-    def of(cls, drawn: Any) -> ConjectureCase:
-        """The case that a drawn value stands for."""
-        return cls(*take_apart(drawn))
+    def of(cls, drawn: Any, guard: Guard | None = None) -> ConjectureCase:
+        """The case that a drawn value stands for.
+
+        Raises:
+            LemmataError: something that no case can consist of.
+        """
+        return cls(*take_apart(drawn), guard)
+
+    def moved(self, values: Mapping[str, tuple[Fraction, ...]]) -> ConjectureCase:
+        """The case with other values of some of its free leaves."""
+        return ConjectureCase(self.structure, {**self.values, **values}, self.guard)
+
+    @cached_property
+    def admitted(self) -> bool:
+        """Whether the filters of its strategy let it pass; they can be asked about floats only."""
+        if self.guard is None:
+            return True
+        free = {path: self.values[path] for path, leaf in self.leaves.items() if leaf.free}
+        floats = {path: [_float(x) for x in entries] for path, entries in free.items()}
+        exact = all(
+            math.isfinite(f) and f == x
+            for path, entries in free.items()
+            for x, f in zip(entries, floats[path], strict=True)
+        )
+        return exact and self.guard.admits(floats)
 
     @cached_property
     def leaves(self) -> dict[str, Leaf]:
@@ -105,7 +131,8 @@ class ConjectureCase:
             )
         try:
             structure = _from_data(data["structure"], 0)
-            if _to_data(structure) != data["structure"]:
+            # as text: 1 is not True
+            if _text(_to_data(structure)) != _text(data["structure"]):
                 raise LemmataError("the structure of the case is not written as to_json writes it")
             found = dict(leaves(structure))
             if len(found) > MAX_LEAVES or sum(leaf.size for leaf in found.values()) > MAX_ENTRIES:
@@ -143,6 +170,10 @@ def _rational(text: Any) -> Fraction:
     if not short or not re.fullmatch(r"-?[0-9]+(/[0-9]*[1-9][0-9]*)?", text):
         raise LemmataError(f"{text!r:.60} is no rational; write 'p/q'")
     return Fraction(text)
+
+
+def _text(data: Any) -> str:
+    return json.dumps(data, sort_keys=True)
 
 
 def _to_data(s: Structure) -> dict[str, Any]:

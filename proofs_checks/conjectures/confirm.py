@@ -27,18 +27,25 @@ class Confirm:
         self.constants = dict(constants or {})
         self.phantoms = 0
 
-    def exact(self, case: ConjectureCase) -> Any:
+    def exact(self, case: ConjectureCase, *, quick: bool = False) -> Any:
         """The `judge.ExactJudged` of a case.
+
+        Args:
+            quick: give up where balls of 128 bits leave it open.
 
         Raises:
             ConjectureError: a side is not a number although the hypotheses hold.
         """
-        from proofs_checks.conjectures.judge import UNDEFINED, judge_exact
+        from proofs_checks.conjectures.judge import UNDEFINED
+        from proofs_checks.conjectures.judge_exact import PRECISIONS, judge_exact
         from proofs_checks.conjectures.oracles import ball_oracles
 
         traced = self.conjecture.trace(case)
         oracles = ball_oracles() if traced.program.oracles else None
-        judged = judge_exact(traced, case, constants=self.constants, oracles=oracles)
+        precisions = PRECISIONS[:1] if quick else PRECISIONS
+        judged = judge_exact(
+            traced, case, constants=self.constants, oracles=oracles, precisions=precisions
+        )
         if judged.status == UNDEFINED:
             shown = {path: [str(x) for x in entries] for path, entries in case.values.items()}
             raise ConjectureError(
@@ -51,6 +58,8 @@ class Confirm:
         """Whether a conclusion certainly fails."""
         from proofs_checks.conjectures.judge import VIOLATED
 
+        if not case.admitted:
+            return False
         found = bool(self.exact(case).status == VIOLATED)
         self.phantoms += not found
         return found
@@ -64,7 +73,10 @@ class Confirm:
         oracles = float_oracles() if traced.program.oracles else None
         values, radii = inputs_of(cases)
         judged = judge(traced, values, radii=radii, constants=self.constants, oracles=oracles)
-        return [bool(status == VIOLATED) for status in judged.status]
+        return [
+            bool(status == VIOLATED) and case.admitted
+            for status, case in zip(judged.status, cases, strict=True)
+        ]
 
     def counterexample(self, case: ConjectureCase) -> Counterexample:
         """The report of a case that certainly fails, with a certificate where there can be one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,9 @@ from hypothesis.errors import HypothesisException, HypothesisWarning, Unsatisfia
 from proofs_checks.conjectures.batches import Outcome, score
 from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.conjecture import Conjecture
+from proofs_checks.conjectures.guards import Guard
 from proofs_checks.conjectures.lanes import inputs_of
+from proofs_checks.strategies.origin import Source
 from theory.errors import LemmataError
 
 FIRST_DRAWN = 150  # cases that Hypothesis draws where the batched search can take over
@@ -92,14 +94,14 @@ def draw(
     seen = {_key(case) for case in out.cases}
     shrinking = 0
 
-    def attempt(drawn: Any) -> None:
+    def attempt(drawn: tuple[Any, Guard | None]) -> None:
         nonlocal shrinking
         # one case at least, however short the time
         late = bool(out.cases) and time.monotonic() > deadline
         if late or (out.violated is not None and shrinking > SHRINKS):
             raise _Stop
         try:
-            case = ConjectureCase.of(drawn)
+            case = _case(conjecture, *drawn)
             key = _key(case)
             fresh = key not in seen
             seen.add(key)
@@ -123,8 +125,7 @@ def draw(
         if out.violated is None:
             target(value, label="slack")
 
-    run = given(conjecture.case)(attempt)
-    run = settings(
+    bounds = settings(
         max_examples=count,
         database=None,
         deadline=None,
@@ -133,12 +134,12 @@ def draw(
         report_multiple_bugs=False,
         verbosity=Verbosity.quiet,
         suppress_health_check=list(HealthCheck),
-    )(run)
-    run = seeded(seed)(run)
+    )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HypothesisWarning)
-            run()
+            run = given(Source(conjecture.case).strategy)(attempt)
+            seeded(seed)(bounds(run))()
     except _Stop as stop:
         if stop.error is not None:
             raise stop.error from stop.error.__cause__
@@ -157,27 +158,53 @@ def draw(
     return out
 
 
+Ask = Callable[[Sequence[ConjectureCase]], tuple[ConjectureCase | None, Outcome]]
+
+
 def judge_drawn(
-    conjecture: Conjecture, confirm: Callable[[ConjectureCase], bool], **constants: Any
+    conjecture: Conjecture, confirm: Callable[[ConjectureCase], bool], ask: Ask | None = None
 ) -> Judge:
-    """The judge of single cases: with error bounds, a failure confirmed by ``confirm``."""
-    from proofs_checks.conjectures.judge import HOLDS, UNDEFINED, VACUOUS, VIOLATED, judge
+    """The judge of single cases: with error bounds, a failure confirmed by ``confirm``.
+
+    Args:
+        ask: for what error bounds leave undecided.
+    """
+    from proofs_checks.conjectures.judge import (
+        HOLDS,
+        UNDECIDED,
+        UNDEFINED,
+        VACUOUS,
+        VIOLATED,
+        judge,
+    )
     from proofs_checks.conjectures.oracles import float_oracles
 
     def decide(case: ConjectureCase) -> tuple[Outcome, float, bool]:
         traced = conjecture.trace(case)
         oracles = float_oracles() if traced.program.oracles else None
         values, radii = inputs_of([case])
-        judged = judge(traced, values, radii=radii, constants=constants, oracles=oracles)
+        judged = judge(traced, values, radii=radii, oracles=oracles)
         status = int(judged.status[0])
         ratio = float(judged.log_ratio[0])
         fails = status in (VIOLATED, UNDEFINED) and confirm(case)
         tight = (ratio, case) if status == HOLDS and abs(ratio) < float("inf") else None
         deciding = int(status == HOLDS or fails)
         outcome = Outcome(1, deciding, int(status == VACUOUS), tightest=tight)
+        if status == UNDECIDED and ask is not None:
+            failing, settled = ask([case])
+            outcome, fails = outcome.plus(settled), failing is not None
         return outcome, float(score(judged)[0]), fails
 
     return decide
+
+
+def _case(conjecture: Conjecture, drawn: Any, guard: Guard | None) -> ConjectureCase:
+    try:
+        return ConjectureCase.of(drawn, guard)
+    except LemmataError as error:
+        raise LemmataError(
+            f"{conjecture.name}: its strategy draws what no case can be: {error}"
+        ) from error
 
 
 def _key(case: ConjectureCase) -> Any:

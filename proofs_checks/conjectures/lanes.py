@@ -55,7 +55,22 @@ class Lanes:
         base = self.bases[of]
         own = self.space.arrays(point[None]) if self.space.names else {}
         moved = {path: tuple(map(Fraction, a.ravel().tolist())) for path, a in own.items()}
-        return ConjectureCase(base.structure, {**base.values, **moved})
+        return base.moved(moved)
+
+    def admitted(self, points: Array, of: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """(B,) which lanes the filters of the strategy let pass."""
+        guards = [base.guard for base in self.bases]
+        if not any(guards):
+            return np.ones(len(points), dtype=bool)
+        own = self.space.arrays(points) if self.space.names else {}
+        flat = {path: a.reshape(len(points), -1) for path, a in own.items()}
+        return np.array(
+            [
+                guard is None or guard.admits({path: a[k].tolist() for path, a in flat.items()})
+                for k, guard in enumerate(guards[base] for base in of.tolist())
+            ],
+            dtype=bool,
+        )
 
 
 def inputs_of(

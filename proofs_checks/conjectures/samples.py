@@ -19,6 +19,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from proofs_checks.conjectures.free_values import (
+    ALL_REALS,
+    POSITIVE,
+    Domain,
+    Parameter,
+    Real,
+    is_free,
+    plain,
+)
 from theory.errors import LemmataError
 
 # kind of a sample -> what makes the object that a conjecture sees out of its raw parts; nothing else is ever called
@@ -49,77 +58,6 @@ STATIC = (int, str, bool, type(None))
 MAX_DEPTH, MAX_LEAVES, MAX_ENTRIES = 16, 4096, 1_000_000
 
 
-@dataclass(frozen=True)
-class Domain:
-    """Where a free value may lie: between two ends, which may be infinite, and excluded.
-
-    Attributes:
-        log: sizes of all orders of magnitude are of interest (scales, step sizes).
-    """
-
-    low: float = -math.inf
-    high: float = math.inf
-    open_low: bool = False
-    open_high: bool = False
-    log: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.low <= self.high or math.inf == self.low or -math.inf == self.high:
-            raise LemmataError(f"no domain: from {self.low} to {self.high}")
-
-    def contains(self, x: Fraction | float) -> bool:
-        """Whether a number lies in the domain."""
-        above = x > self.low if self.open_low else x >= self.low
-        below = x < self.high if self.open_high else x <= self.high
-        return bool(above and below)
-
-
-ALL_REALS = Domain()
-POSITIVE = Domain(0.0, math.inf, open_low=True, log=True)
-
-
-class Parameter(np.ndarray):
-    """A float64 array that a search may change within its domain; what is computed from it is a plain array."""
-
-    domain: Domain
-
-    def __new__(cls, values: Any, domain: Domain = ALL_REALS) -> Parameter:
-        """Copies the values.
-
-        Raises:
-            LemmataError: a value that is not finite or outside of the domain.
-        """
-        out = np.array(values, dtype=np.float64).view(cls)
-        if not all(math.isfinite(x) and domain.contains(x) for x in out.ravel().tolist()):
-            raise LemmataError(f"a value outside of [{domain.low}, {domain.high}]")
-        out.domain = domain
-        out.setflags(write=False)
-        return out
-
-    def __array_finalize__(self, obj: Any) -> None:
-        self.domain = ALL_REALS
-
-    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        plain = np.asarray(array)
-        return plain[()] if return_scalar else plain
-
-    def __getitem__(self, key: Any) -> Any:
-        return np.asarray(self)[key]
-
-
-class Real(float):
-    """A float that a search may change within its domain; what is computed from it is a plain float."""
-
-    domain: Domain
-
-    def __new__(cls, value: float, domain: Domain = ALL_REALS) -> Real:
-        out = super().__new__(cls, value)
-        if not (math.isfinite(out) and domain.contains(out)):
-            raise LemmataError(f"{value} is outside of [{domain.low}, {domain.high}]")
-        out.domain = domain
-        return out
-
-
 class Sample:
     """An instance made of raw parts: a network, a data set, a matrix with structure.
 
@@ -135,19 +73,13 @@ class Sample:
             raise AttributeError(name)
         if self._view is None:
             # plain arrays: what is computed from free values is not free
-            plain = {k: _plain(v) for k, v in self._raw.items()}
-            self._view = builder(self._kind)(SimpleNamespace(**plain))
+            raw = {k: plain(v) for k, v in self._raw.items()}
+            self._view = builder(self._kind)(SimpleNamespace(**raw))
         return getattr(self._view, name)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{k}={_shown(v)}" for k, v in self._raw.items())
         return f"{self._kind}({parts})"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Parameter):
-        return np.asarray(value)
-    return float(value) if isinstance(value, Real) else value
 
 
 def _shown(value: Any) -> str:
@@ -191,11 +123,22 @@ class Leaf:
         return math.prod(self.shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Static:
     """A value that belongs to the structure."""
 
     value: int | str | bool | None
+
+    def __eq__(self, other: object) -> bool:
+        # 1 is not True
+        return (
+            isinstance(other, Static)
+            and type(self.value) is type(other.value)
+            and self.value == other.value
+        )
+
+    def __hash__(self) -> int:
+        return hash((type(self.value), self.value))
 
 
 @dataclass(frozen=True)
@@ -243,7 +186,7 @@ def take_apart(value: Any) -> tuple[Structure, dict[str, tuple[Fraction, ...]]]:
         if isinstance(v, list | tuple):
             kind = "list" if isinstance(v, list) else "tuple"
             return node(kind, ((str(k), x) for k, x in enumerate(v)), path, depth)
-        if isinstance(v, Parameter | Real):
+        if is_free(v):
             return leaf(np.asarray(v), path, True, v.domain, isinstance(v, Real))
         if isinstance(v, np.ndarray):
             return leaf(v, path, False, ALL_REALS, False)
@@ -269,13 +212,26 @@ def take_apart(value: Any) -> tuple[Structure, dict[str, tuple[Fraction, ...]]]:
 
     def leaf(a: NDArray[Any], path: str, free: bool, domain: Domain, number: bool) -> Leaf:
         where = path or "case"
-        try:
-            values[where] = tuple(Fraction(x) for x in a.ravel().tolist())
-        except (TypeError, ValueError, OverflowError) as error:
-            raise LemmataError(f"{where}: an entry is no finite real number ({error})") from error
+        flat = a.ravel().tolist()
+        wrong = next((x for x in flat if not _rational(x)), None)
+        if wrong is not None:
+            raise LemmataError(f"{where}: {wrong!r:.60} is no finite real number; {_remedy(wrong)}")
+        values[where] = tuple(map(Fraction, flat))
         return Leaf(tuple(int(s) for s in a.shape), free, domain, number)
 
     return visit(value, "", 0), values
+
+
+def _rational(x: Any) -> bool:
+    return isinstance(x, int | Fraction) or (isinstance(x, float) and math.isfinite(x))
+
+
+def _remedy(x: Any) -> str:
+    if isinstance(x, float):
+        return "give st.floats (or hypothesis.extra.numpy.from_dtype) allow_nan=False and allow_infinity=False"
+    if isinstance(x, complex):
+        return "draw the real and the imaginary part as two arrays"
+    return "draw arrays of floats or integers"
 
 
 def put_together(structure: Structure, at: Mapping[str, Any]) -> Any:
@@ -294,3 +250,26 @@ def put_together(structure: Structure, at: Mapping[str, Any]) -> Any:
         return builder(s.kind.partition(":")[2])(SimpleNamespace(**parts))
 
     return visit(structure, "")
+
+
+__all__ = [
+    "ALL_REALS",
+    "KINDS",
+    "MAX_DEPTH",
+    "MAX_ENTRIES",
+    "MAX_LEAVES",
+    "POSITIVE",
+    "STATIC",
+    "Domain",
+    "Leaf",
+    "Node",
+    "Parameter",
+    "Real",
+    "Sample",
+    "Static",
+    "Structure",
+    "builder",
+    "leaves",
+    "put_together",
+    "take_apart",
+]

@@ -78,7 +78,7 @@ def simplify(
         for (path, _), size in zip(free, sizes, strict=True):
             moved[path] = point[start : start + size]
             start += size
-        return ConjectureCase(case.structure, {**case.values, **moved})
+        return case.moved(moved)
 
     best: Point = tuple(x for path, _ in free for x in case.values[path])
     if not best:

@@ -40,7 +40,8 @@ class Workers:
         Raises:
             LemmataError: worker processes cannot start, or one was killed.
         """
-        if self.jobs == 1:
+        # conditions of filters are the user's functions, which do not travel
+        if self.jobs == 1 or any(base.guard for task in tasks for base in task.bases):
             return [explore(task) for task in tasks]
         if self._pool is None:
             # threads of torch do not survive a fork

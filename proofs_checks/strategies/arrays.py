@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from proofs_checks.conjectures.samples import ALL_REALS, Domain, Parameter, Sample
 from proofs_checks.strategies.arguments import Size, domain, flag, one_of_names, sizes
 from proofs_checks.strategies.numbers import SIMPLE, entries
+from proofs_checks.strategies.origin import ours
 from theory.errors import LemmataError
 
 Float = NDArray[np.float64]
@@ -110,6 +111,7 @@ class ArraySample(np.lib.mixins.NDArrayOperatorsMixin, Sample):
         return len(np.asarray(self))
 
 
+@ours
 def vectors(
     n: Size = SMALL, *, low: float | None = None, high: float | None = None, scales: bool = True
 ) -> SearchStrategy[Parameter]:
@@ -128,6 +130,7 @@ def vectors(
     return sizes(n, "n").flatmap(lambda k: free((k,), where, scales=scales))
 
 
+@ours
 def matrices(
     rows: Size = SMALL,
     columns: Size = SMALL,
@@ -156,6 +159,7 @@ def _sample(kind: str, **parts: SearchStrategy[Any]) -> SearchStrategy[ArraySamp
     return st.fixed_dictionaries(parts).map(lambda raw: ArraySample(kind, raw))
 
 
+@ours
 def symmetric_matrices(
     n: Size = SMALL, *, low: float | None = None, high: float | None = None, scales: bool = True
 ) -> SearchStrategy[ArraySample]:
@@ -171,6 +175,7 @@ def symmetric_matrices(
     )
 
 
+@ours
 def gram_matrices(
     n: Size = SMALL, *, rank: Size | None = None, unit_diagonal: bool = False
 ) -> SearchStrategy[ArraySample]:
@@ -204,6 +209,7 @@ def _unit(n: int, d: int) -> dict[str, SearchStrategy[Any]]:
     return {"signs": signs} | ({"T": free((n, d - 1), scales=False)} if d > 1 else {})
 
 
+@ours
 def unit_vectors(n: Size = SMALL, d: Size = (1, 3)) -> SearchStrategy[ArraySample]:
     """Points (n, d) on the unit sphere, rational functions of free parameters (stereographic projection).
 
@@ -217,6 +223,7 @@ def unit_vectors(n: Size = SMALL, d: Size = (1, 3)) -> SearchStrategy[ArraySampl
 KERNELS = ("linear", "gaussian", "arc-cosine", "ntk")
 
 
+@ours
 def kernel_matrices(
     kernel: str | None = None, n: Size = SMALL, d: Size = (1, 3), *, sphere: bool = False
 ) -> SearchStrategy[ArraySample]:
@@ -252,6 +259,7 @@ def _reflections(n: int) -> SearchStrategy[Parameter]:
     return free((n, n), scales=False)
 
 
+@ours
 def orthogonal_matrices(n: Size = SMALL) -> SearchStrategy[ArraySample]:
     """Orthogonal matrices (n, n): products of Householder reflections, exactly orthogonal at rational parameters.
 
@@ -261,6 +269,7 @@ def orthogonal_matrices(n: Size = SMALL) -> SearchStrategy[ArraySample]:
     return sizes(n, "n").flatmap(lambda k: _sample("orthogonal", U=_reflections(k)))
 
 
+@ours
 def matrices_with_spectrum(
     spectrum: Any = None,
     rows: Size | None = None,

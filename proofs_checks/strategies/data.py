@@ -15,6 +15,7 @@ from proofs_checks.conjectures.samples import POSITIVE, Domain, Parameter, Sampl
 from proofs_checks.strategies.arguments import LARGEST_SIZE, Size, Value, sizes, values
 from proofs_checks.strategies.arrays import NONNEGATIVE, free
 from proofs_checks.strategies.numbers import positive, reals
+from proofs_checks.strategies.origin import ours
 from theory.errors import LemmataError
 
 POINTS: Size = (1, 4)
@@ -33,6 +34,7 @@ def _shapes(n: Size, d: Size) -> SearchStrategy[tuple[int, int]]:
     return st.tuples(sizes(n, "n"), sizes(d, "d"))
 
 
+@ours
 def data_sets(n: Size = POINTS, d: Size = DIMENSION) -> SearchStrategy[Sample]:
     """Any points with any labels.
 
@@ -51,6 +53,7 @@ def data_sets(n: Size = POINTS, d: Size = DIMENSION) -> SearchStrategy[Sample]:
     return _shapes(n, d).flatmap(draw)
 
 
+@ours
 def orthogonally_separable(
     mu: Value | None = None, n: Size = POINTS, d: Size = DIMENSION
 ) -> SearchStrategy[Sample]:
@@ -93,6 +96,7 @@ def _opened(Z: NDArray[np.float64], mu: float) -> NDArray[np.float64]:
     raise LemmataError(f"mu={mu} is too close to 1; give a smaller one")
 
 
+@ours
 def separable(
     margin: Value | None = None, n: Size = POINTS, d: Size = DIMENSION
 ) -> SearchStrategy[Sample]:
@@ -121,6 +125,7 @@ def separable(
     return _shapes(n, d).flatmap(draw)
 
 
+@ours
 def xor(d: Size = (2, 3), scale: Value | None = None) -> SearchStrategy[Sample]:
     """The four points (±1, ±1) times a scale, with labels the products of the signs; further coordinates are 0.
 
@@ -130,6 +135,7 @@ def xor(d: Size = (2, 3), scale: Value | None = None) -> SearchStrategy[Sample]:
     return sizes(d, "d", low=2).flatmap(lambda k: _signs(2, 2, k, scale))
 
 
+@ours
 def parities(
     k: int = 2, d: int = 3, scale: Value | None = None, subset: bool = False
 ) -> SearchStrategy[Sample]:
@@ -165,6 +171,7 @@ def _signs(k: int, signs: int, d: int, scale: Value | None) -> SearchStrategy[Sa
     return scales.map(lambda s: Sample("scaled_points", {"points": points, "y": y, "scale": s}))
 
 
+@ours
 def gaussian_mixtures(
     clusters: Size = (1, 3), n: Size = POINTS, d: Size = DIMENSION, sigma: Value | None = None
 ) -> SearchStrategy[Sample]:
@@ -197,6 +204,7 @@ def gaussian_mixtures(
     return shapes.flatmap(draw)
 
 
+@ours
 def orthogonal_clusters(
     clusters: Size = (1, 3),
     points_each: Size = (1, 2),
@@ -238,6 +246,7 @@ def orthogonal_clusters(
 DEGENERATE = ("one point", "repeated points", "opposite points", "points on a line", "zero columns")
 
 
+@ours
 def degenerate_data(n: Size = POINTS, d: Size = DIMENSION) -> SearchStrategy[Sample]:
     """Points in no general position: one point, repeated or opposite ones, on a line, with columns of zeros.
 

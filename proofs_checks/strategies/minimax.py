@@ -14,6 +14,7 @@ from proofs_checks.conjectures.samples import ALL_REALS, POSITIVE, Domain, Sampl
 from proofs_checks.strategies.arguments import Size, Value, flag, one_of_names, sizes, values
 from proofs_checks.strategies.arrays import free
 from proofs_checks.strategies.formulas import reflected
+from proofs_checks.strategies.origin import ours
 from theory.errors import LemmataError
 
 OPERATORS = ("bilinear", "rotation", "general")
@@ -50,6 +51,7 @@ class Operator:
         return z, middle
 
 
+@ours
 def minimax_operators(
     L: Value = 1.0, *, kind: str | None = None, size: Size = (1, 2), weak_minty: bool = False
 ) -> SearchStrategy[Sample]:

@@ -23,11 +23,13 @@ from proofs_checks.strategies.arguments import (
 from proofs_checks.strategies.arrays import NONNEGATIVE, SMALL, free
 from proofs_checks.strategies.data import data_sets
 from proofs_checks.strategies.numbers import LOSSES
+from proofs_checks.strategies.origin import ours
 from theory.errors import LemmataError
 
 MOST_DEPTH = 8
 
 
+@ours
 def relu_networks(
     *,
     balanced: bool | None = None,
@@ -52,6 +54,7 @@ def relu_networks(
     return _two_layers(balanced, data, h, loss, eps, st.just({}))
 
 
+@ours
 def prelu_networks(
     p: int | float | str | Fraction | None = None,
     *,
@@ -123,6 +126,7 @@ def _dimension(data: Any) -> int:
     return int(X.shape[1])
 
 
+@ours
 def linear_networks(
     depth: int = 2,
     *,
@@ -172,6 +176,7 @@ def linear_networks(
     return draw()
 
 
+@ours
 def diagonal_networks(
     depth: int = 2, *, n: Size = (1, 3), d: Size = SMALL, positive: bool = False
 ) -> SearchStrategy[Sample]:
@@ -201,6 +206,7 @@ def diagonal_networks(
     return st.tuples(sizes(n, "n"), sizes(d, "d")).flatmap(draw)
 
 
+@ours
 def imbalances(h: Size = (1, 3), n: Size = (1, 3), m: Size = (1, 3)) -> SearchStrategy[Sample]:
     """Imbalances D = W1ᵀW1 - W2 W2ᵀ (h, h) that two layers W1 (n, h), W2 (h, m) can have; all three are attributes.
 

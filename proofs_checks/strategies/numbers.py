@@ -10,6 +10,7 @@ from hypothesis.strategies import SearchStrategy
 
 from proofs_checks.conjectures.samples import ALL_REALS, Domain, Real, Sample
 from proofs_checks.strategies.arguments import LARGEST_SIZE, domain, sizes
+from proofs_checks.strategies.origin import ours
 from theory.errors import LemmataError
 
 LOSSES = ("squared", "exponential", "logistic", "logistic2")
@@ -50,6 +51,7 @@ def real_of(where: Domain) -> SearchStrategy[Real]:
     return entries(where).map(lambda x: Real(x, where))
 
 
+@ours
 def reals(
     low: float | None = None,
     high: float | None = None,
@@ -69,6 +71,7 @@ def reals(
     return real_of(domain(low, high, exclude_low=exclude_low, exclude_high=exclude_high, log=log))
 
 
+@ours
 def positive(high: float | None = None) -> SearchStrategy[Real]:
     """Free numbers above 0, of all orders of magnitude, up to ``high`` (included).
 
@@ -78,6 +81,7 @@ def positive(high: float | None = None) -> SearchStrategy[Real]:
     return real_of(domain(0.0, high, exclude_low=True, log=True))
 
 
+@ours
 def step_sizes(high: float = 1.0) -> SearchStrategy[Real]:
     """Step sizes in (0, high], of all orders of magnitude.
 
@@ -87,6 +91,7 @@ def step_sizes(high: float = 1.0) -> SearchStrategy[Real]:
     return positive(high)
 
 
+@ours
 def integers(low: int, high: int) -> SearchStrategy[int]:
     """Integers from low to high; they belong to the structure of a case, and are not moved by the search.
 
@@ -100,6 +105,7 @@ def integers(low: int, high: int) -> SearchStrategy[int]:
     return st.integers(low, high)
 
 
+@ours
 def dimensions(high: int = 4, *, low: int = 1) -> SearchStrategy[int]:
     """Numbers of rows, columns, neurons or points, from ``low`` to ``high``.
 
@@ -109,6 +115,7 @@ def dimensions(high: int = 4, *, low: int = 1) -> SearchStrategy[int]:
     return sizes((low, high), "high", high=LARGEST_SIZE)
 
 
+@ours
 def losses(*, classification: bool | None = None) -> SearchStrategy[str]:
     """Names of losses of one point.
 
@@ -123,6 +130,7 @@ def losses(*, classification: bool | None = None) -> SearchStrategy[str]:
     return st.sampled_from(names[classification])
 
 
+@ours
 def record(**strategies: Any) -> SearchStrategy[Sample]:
     """Several things by name: ``record(W=matrices(2, 3), eta=step_sizes())`` is seen as ``case.W`` and ``case.eta``.
 
