@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import linecache
+import math
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from theory.tracing import Array, Comparison, FreeConstant, Number, Recorder, ac
 from theory.user_file import quietly
 
 MAX_TRACES = 512  # structures kept per conjecture
+AGAIN, MOST_AGAIN = 8, 16  # traces at the end of a search
 
 
 class ConjectureError(LemmataError):
@@ -72,16 +75,29 @@ class Conjecture:
         """
         structure = case.structure
         if structure not in self._traces:
-            first, again = self._trace(structure), self._trace(structure)
-            if first != again:
-                raise ConjectureError(
-                    f"{self._at(self._difference(first, again))}: the conjecture is flaky: called twice on one case it "
-                    "gives two expressions; draw everything random with its strategy"
-                )
+            first = self._trace(structure)
+            self._compare(first, self._trace(structure))
             if len(self._traces) >= MAX_TRACES:
                 self._traces.pop(next(iter(self._traces)))
             self._traces[structure] = first
         return self._traces[structure]
+
+    def again(self) -> None:
+        """Trace what was traced before once more, several times where there is little.
+
+        Raises:
+            ConjectureError: another expression.
+        """
+        known = list(self._traces.items())[:MOST_AGAIN]
+        for structure, first in known * math.ceil(AGAIN / max(len(known), 1)):
+            self._compare(first, self._trace(structure))
+
+    def _compare(self, first: Traced, again: Traced) -> None:
+        if first != again:
+            raise ConjectureError(
+                f"{self._at(self._difference(first, again))}: the conjecture is flaky: called twice on one case it "
+                "gives two expressions; draw everything random with its strategy"
+            )
 
     def _trace(self, structure: Structure) -> Traced:
         found = dict(leaves(structure))
@@ -89,12 +105,13 @@ class Conjecture:
             arrays = {path: recorder.input(path, leaf.shape) for path, leaf in found.items()}
             try:
                 returned = quietly(lambda: self.function(put_together(structure, arrays)))
+                program = recorder.program(self._comparisons(returned)).pruned()
+            except ConjectureError:
+                raise
             except (Exception, SystemExit) as error:
                 line = self._line_of(error)
                 kind = "" if isinstance(error, LemmataError) else f"{type(error).__name__}: "
                 raise ConjectureError(f"{self._at(line)}: {kind}{error}") from error
-            comparisons = self._comparisons(returned)
-            program = recorder.program(comparisons).pruned()
             return Traced(program, found, dict(recorder.constants))
 
     def _comparisons(self, returned: Any) -> list[tuple[str, Comparison]]:
@@ -104,8 +121,9 @@ class Conjecture:
             named = [(f"{k + 1}", v) for k, v in enumerate(returned)]
         else:
             named = [("", returned)]
-        wrong = next((v for _, v in named if not isinstance(v, Comparison)), None)
-        if not named or wrong is not None or returned is None:
+        others = [v for _, v in named if not isinstance(v, Comparison)]
+        if not named or others:
+            wrong = others[0] if others else None
             what = "nothing" if returned is None else f"{wrong!r:.80}" if named else "no comparison"
             hint = ""
             if isinstance(wrong, bool):
@@ -160,7 +178,7 @@ def conjecture(*, case: SearchStrategy[Any]) -> Callable[[Callable[[Any], Any]],
     return lambda function: Conjecture(function, case)
 
 
-def assume(comparison: Comparison, name: str = "") -> None:
+def assume(comparison: Any, name: str = "") -> None:
     """A hypothesis of the conjecture that is being traced: where it fails, the case is vacuous.
 
     Unlike Hypothesis' function of this name it takes a comparison of traced arrays, and nothing is discarded silently:
@@ -183,8 +201,15 @@ def constant(name: str, *, low: Number | None = None, high: Number | None = None
         low, high: the values of interest; by default all numbers.
 
     Raises:
-        LemmataError: outside of a conjecture, no identifier, or a name with two different ranges.
+        LemmataError: outside of a conjecture, no identifier, a range that is none, or a name with two of them.
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise LemmataError(f"constant({name!r:.60}): give a name such as 'c'")
+    ends = [x for x in (low, high) if x is not None]
+    plain = all(isinstance(x, int | float | Fraction) and math.isfinite(x) for x in ends)
+    if not plain or (len(ends) == 2 and ends[0] >= ends[1]):
+        raise LemmataError(
+            f"constant({name!r}, low={low!r:.40}, high={high!r:.40}): give finite numbers, the smaller one as low; "
+            "None where there is no end"
+        )
     return active().constant(name, low, high)

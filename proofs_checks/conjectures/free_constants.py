@@ -18,6 +18,7 @@ from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.confirm import Confirm
 from proofs_checks.conjectures.conjecture import Conjecture
 from proofs_checks.conjectures.generation import FIRST_DRAWN, Drawn, draw
+from proofs_checks.conjectures.judge_codes import HOLDS, UNDECIDED
 from proofs_checks.conjectures.lanes import Lanes
 from proofs_checks.conjectures.report import (
     ConstantRange,
@@ -111,12 +112,12 @@ class _Search:
         found = Slope()
         for group in groups:
             found = found.plus(slope(self.conjecture.trace(group[0]), self.name, group, self.at))
-        self.outcome = Outcome(cases=sum(map(len, groups)))
+        self.outcome = self._counted(groups)
+        self.budget.pay(self.outcome.cases)
         if not found.better:
             return self._without_direction(found, groups)
         self.better = found.better
         self.sign = 1 if self.better == "smaller" else -1
-        self.outcome = Outcome()
         hopeless = next(filter(None, map(self._offer, groups)), None) or self._improve(workers)
         return self._hopeless(hopeless) if hopeless is not None else self._survived()
 
@@ -124,11 +125,20 @@ class _Search:
         """Drawn cases of a structure, and some that are sampled."""
         lanes = Lanes(group[:LOOKED_AT])
         if not lanes.space.names:
-            return list(lanes.bases)
+            return list(group)  # nothing else will be searched
         rng = np.random.default_rng((self.seed, 104723, group[0].size))
         points = lanes.space.sample(rng, LOOKED_AT)
         sampled = [lanes.case(p, k % len(lanes.bases)) for k, p in enumerate(points)]
-        return [*lanes.bases, *sampled]
+        return [*lanes.bases, *(case for case in sampled if case.admitted)]
+
+    def _counted(self, groups: Sequence[Sequence[ConjectureCase]]) -> Outcome:
+        """The cases that were looked at; vacuous are those whose hypotheses fail at every value."""
+        cases = vacuous = 0
+        for group in groups:
+            _, slack = table(self.conjecture.trace(group[0]), self.name, group, self.at)
+            cases += len(group)
+            vacuous += int(np.isnan(slack).all(axis=1).sum())
+        return Outcome(cases, cases - vacuous, vacuous)
 
     def _thresholds(self, cases: Sequence[ConjectureCase]) -> list[float]:
         traced = self.conjecture.trace(cases[0])
@@ -164,7 +174,7 @@ class _Search:
             # a shade weaker than what is known: equality at the threshold is no failure
             self.confirm.constants = {self.name: towards(value, self.better, -BEYOND)}
             for one in workers.run(rounds.tasks(self.budget, self.confirm)):
-                self.budget.pay(one.cases)
+                self.budget.pay(one.cases + one.refused)
                 self.outcome = self.outcome.plus(one)
                 rounds.learn(one)
                 if one.undefined is not None:
@@ -185,8 +195,10 @@ class _Search:
             supported = self._supported()
             counterexample, refuted = self._failing(case)
             self.confirm.constants = {self.name: Fraction(supported)}
-            ratio = math.exp(min(float(self.confirm.exact(case).log_ratio), 709.0))
-            tightest = (ratio, case.to_json())
+            judged = self.confirm.exact(case)
+            # where a hypothesis asks for the constant, the deciding case may be vacuous there
+            if judged.status in (HOLDS, UNDECIDED):
+                tightest = (math.exp(min(float(judged.log_ratio), 709.0)), case.to_json())
         counts = self.outcome
         status, reason = conclude(
             refuted=False, cases=counts.cases, deciding=counts.deciding, vacuous=counts.vacuous
@@ -196,7 +208,7 @@ class _Search:
             better=self.better,
             supported=supported,
             refuted=refuted,
-            tightest=None if tightest is None else tightest[1],
+            tightest=None if self.case is None else case.to_json(),
             counterexample=counterexample,
         )
         return RefuteReport(
@@ -330,7 +342,7 @@ class _Search:
         found = self.confirm.counterexample(small)
         words = f"fails at every value of {self.name} that was tried, up to {value:g}"
         constant = ConstantRange(self.name, self.better, None, value, small.to_json(), found)
-        if abs(value) == LARGEST and self.better:
+        if abs(value) == LARGEST and self.better and self._depends(small):
             return self._open(f"{words}; give constant(..., low=, high=)", constant)
         return RefuteReport(
             conjecture=self.conjecture.name,
@@ -345,6 +357,14 @@ class _Search:
             constants={self.name: constant},
             reason=words,
         )
+
+    def _depends(self, case: ConjectureCase) -> bool:
+        """Whether the conclusion that fails, or a hypothesis, depends on the constant."""
+        program = self.conjecture.trace(case).program
+        relations = [*program.hypotheses, program.conclusions[self.confirm.exact(case).conclusion]]
+        needed = program.needed([k for r in relations for k in (r.lhs, r.rhs)])
+        own = f"constant:{self.name}"
+        return any(program.instructions[k].attributes.get("name") == own for k in needed)
 
 
 __all__ = ["search_constant"]

@@ -9,6 +9,7 @@ constant to be found.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from numerics.program_search import one_thread
@@ -17,13 +18,16 @@ from proofs_checks.conjectures.confirm import Confirm
 from proofs_checks.conjectures.conjecture import Conjecture
 from proofs_checks.conjectures.free_constants import search_constant
 from proofs_checks.conjectures.generation import FIRST_DRAWN, Drawn, draw, judge_drawn
+from proofs_checks.conjectures.open_cases import DRAWN, MOST, Asked
 from proofs_checks.conjectures.report import Progress, RefuteReport, conclude
 from proofs_checks.conjectures.rounds import Budget, Rounds, movable, remark
 from proofs_checks.conjectures.shrink import shrink
 from proofs_checks.conjectures.workers import Workers
 from theory.errors import LemmataError
+from theory.tracing import FreeConstant
 
 SECONDS = 60.0
+PROBED, QUICK = 40, 0.5  # cases drawn, or seconds, to see which constants are free
 RUN = 1000  # cases of one run of Hypothesis
 
 
@@ -57,14 +61,17 @@ def search(
         import proofs_checks.conjectures.oracles  # noqa: F401
 
         budget = Budget(SECONDS if seconds is None and cases is None else seconds, cases, progress)
-        probe = draw(conjecture, count=1, seed=seed)
+        probe = draw(conjecture, count=PROBED, seed=seed, deadline=budget.start + QUICK)
         if not probe.cases:
             raise LemmataError(f"{conjecture.name}: its strategy draws no case; loosen its filters")
-        traced = conjecture.trace(probe.cases[0])
-        if traced.constants:
-            report = search_constant(conjecture, traced.constants, budget, seed, workers)
+        constants: dict[str, FreeConstant] = {}
+        for group in probe.by_structure():  # perhaps only some shapes use them
+            constants |= conjecture.trace(group[0]).constants
+        if constants:
+            report = search_constant(conjecture, constants, budget, seed, workers)
         else:
             report = _search(conjecture, budget, seed, workers)
+        conjecture.again()
     if progress is not None:
         progress(1.0)
     return report
@@ -72,19 +79,23 @@ def search(
 
 def _search(conjecture: Conjecture, budget: Budget, seed: int, workers: Workers) -> RefuteReport:
     confirm = Confirm(conjecture)
-    drawn = generate(conjecture, confirm, budget, seed)
+    asked = Asked(confirm)
+    drawn = generate(conjecture, confirm, budget, seed, asked)
     found, outcome = drawn.violated, drawn.outcome
     if found is None:
         rounds = Rounds(conjecture, drawn, seed)
         while found is None and rounds.groups and not budget.over:
             for one in workers.run(rounds.tasks(budget, confirm)):
-                budget.pay(one.cases)
+                budget.pay(one.cases + one.refused)
                 outcome = outcome.plus(one)
                 rounds.learn(one)
                 if one.undefined is not None:
                     confirm.exact(one.undefined)  # raises, and says where
                 if found is None:
                     found = next((case for case in one.violated if confirm.fails(case)), None)
+                if found is None:
+                    found, settled = asked.look(one.undecided)
+                    outcome = outcome.plus(settled)
     counterexample = None
     if found is not None:
         small = shrink(confirm, found, drawn, seed=seed, timed=budget.cases is None)
@@ -109,9 +120,11 @@ def _search(conjecture: Conjecture, budget: Budget, seed: int, workers: Workers)
     )
 
 
-def generate(conjecture: Conjecture, confirm: Confirm, budget: Budget, seed: int) -> Drawn:
+def generate(
+    conjecture: Conjecture, confirm: Confirm, budget: Budget, seed: int, asked: Asked
+) -> Drawn:
     """Hypothesis' share of the search: all of it where nothing that is drawn may be moved."""
-    judge = judge_drawn(conjecture, confirm.fails)
+    judge = judge_drawn(conjecture, confirm.fails, partial(asked.look, reserve=MOST - DRAWN))
     first = min(FIRST_DRAWN, max(budget.left // 4, 1))
     share = budget.start + (budget.seconds or 0.0) / 4
     deadline = float("inf") if budget.seconds is None else share

@@ -259,3 +259,42 @@ def test_bad_arguments() -> None:
         constant("c")
     with pytest.raises(LemmataError, match="name"):
         constant("a b")
+
+
+@pytest.mark.parametrize("ends", [(2, 1), (1, 1), (0, math.inf), (math.nan, None), ("a", None)])
+def test_a_constant_has_a_range(ends: Any) -> None:
+    @conjecture(case=st.just(Parameter(1.0)))
+    def ranged(x: Any) -> Any:
+        return x <= constant("c", low=ends[0], high=ends[1])
+
+    with pytest.raises(ConjectureError, match="the smaller one as low"):
+        ranged.trace(ConjectureCase.of(Parameter(1.0)))
+
+
+def test_none_among_comparisons_and_arrays_of_another_call() -> None:
+    kept: list[Any] = []
+
+    @conjecture(case=st.just(Parameter(1.0)))
+    def partly(x: Any) -> Any:
+        return (x <= 1, None)
+
+    @conjecture(case=st.just(Parameter(1.0)))
+    def keeps(x: Any) -> Any:
+        kept.append(x)
+        return kept[0] <= 1
+
+    for claim, words in ((partly, "returns None"), (keeps, "another case")):
+        with pytest.raises(ConjectureError, match=rf"test_conjecture.py, line \d+.*{words}"):
+            claim.trace(ConjectureCase.of(Parameter(1.0)))
+
+
+def test_what_changes_later_is_flaky_too() -> None:
+    calls = itertools.count()
+
+    @conjecture(case=st.just(Parameter(1.0)))
+    def changing(x: Any) -> Any:
+        return x <= (1 if next(calls) < 2 else 2)
+
+    changing.trace(ConjectureCase.of(Parameter(1.0)))
+    with pytest.raises(ConjectureError, match="flaky"):
+        changing.again()

@@ -95,6 +95,30 @@ def test_the_same_seed_gives_the_same_report_whatever_the_jobs() -> None:
     assert plain(search(nuclear, cases=5000, seed=1)) == plain(refuted)
 
 
+TRIPLE = st.record(a=st.positive(), b=st.positive(), d=st.positive())
+TOUCHED = {
+    "Young": lambda c: c.a * c.b < c.a**3 / 3 + 2 * c.b**1.5 / 3,
+    "means": lambda c: (c.a * c.b * c.d) ** Fraction(1, 3) < (c.a + c.b + c.d) / 3,
+    "powers": lambda c: c.a ** Fraction(2, 3) * c.a ** Fraction(1, 3) < c.a,
+    "pi": lambda c: ops.pi() * c.a <= np.pi * c.a,
+    "beyond floats": lambda c: np.exp(1000 * c.a) <= 10**400,
+}
+
+
+@pytest.mark.parametrize("name", TOUCHED)
+@pytest.mark.parametrize("drawn", [1, 150])
+def test_what_fails_within_the_error_bounds_of_floats_is_asked_exactly(
+    name: str, drawn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # by the cases that Hypothesis draws, or by the batches alone
+    monkeypatch.setattr("proofs_checks.conjectures.search.FIRST_DRAWN", drawn)
+    monkeypatch.setattr("proofs_checks.conjectures.search.DRAWN", 0 if drawn == 1 else 48)
+    report = search(conjecture(case=TRIPLE)(TOUCHED[name]), cases=6000)
+    assert report.status is SearchStatus.REFUTED
+    assert report.counterexample is not None and report.counterexample.certificate is not None
+    assert all(entries in (["1"], ["0"]) for entries in values(report).values())
+
+
 def test_hypotheses_make_cases_vacuous() -> None:
     @conjecture(case=PAIR)
     def ordered(case: Any) -> Any:
@@ -343,6 +367,49 @@ def test_constants_that_no_value_saves() -> None:
     assert report.status is not SearchStatus.REFUTED
     supported = report.constants["c"].supported
     assert supported is None or supported > 1e3
+
+
+def test_a_constant_that_only_some_shapes_use() -> None:
+    @conjecture(case=MATRIX)
+    def nuclear_norm(case: Any) -> Any:
+        A = case.A
+        factor = constant("c") if A.shape[0] > 1 else 5
+        return np.linalg.norm(A, "nuc") <= factor * np.linalg.norm(A)
+
+    c = search(nuclear_norm, cases=6000).constants["c"]
+    assert c.supported is not None and c.refuted is not None
+    assert c.refuted < math.sqrt(3) < c.supported < c.refuted + 1e-9
+
+
+def test_a_constant_for_what_hypothesis_draws() -> None:
+    @conjecture(case=hst.floats(-1, 1))
+    def squares(x: Any) -> Any:
+        return x * x <= constant("c")
+
+    report = search(squares, cases=400)
+    assert report.status is SearchStatus.SURVIVED and report.deciding == report.cases > 48
+    assert report.constants["c"].supported == 1.0
+
+
+def test_a_conclusion_without_the_constant_that_fails() -> None:
+    @conjecture(case=st.reals())
+    def partly(x: Any) -> Any:
+        return [x * x <= constant("c") * x * x, x * x >= 1]
+
+    report = search(partly, cases=400)
+    assert report.status is SearchStatus.REFUTED and values(report) == {"case": ["0"]}
+
+
+def test_a_constant_in_a_hypothesis() -> None:
+    @conjecture(case=st.vectors(2))
+    def inside(v: Any) -> Any:
+        assume(np.linalg.norm(v) <= constant("r", low=0))
+        return v[0] ** 2 <= 4
+
+    report = search(inside, cases=30_000)
+    r = report.constants["r"]
+    assert r.better == "larger" and r.supported is not None and 2 - 1e-9 < r.supported < 2.3
+    assert report.tightest is None or report.tightest[0] <= 1
 
 
 def test_constants_without_a_direction() -> None:
