@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from lemmata.cli import main
 from theory.errors import LemmataError
 
 GOOD = "a,b,kind\n1,2,cat\n3,-4,dog\n0.5,1e-3,cat\n"
@@ -134,13 +133,18 @@ def test_folder_without_permission(run, folder: Path, monkeypatch: pytest.Monkey
     assert run("verify", "-o", "out") == (2, "", expected + "\n")
 
 
-def test_defects_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError])
+def test_defects_keep_their_traceback_and_look_like_no_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+    run,
+    kind: type[Exception],
+) -> None:
     def broken() -> None:
-        raise ValueError("a defect, not bad input")
+        raise kind("broken, not bad input")
 
     monkeypatch.setattr("proofs_checks.registry.all_statements", broken)
-    with pytest.raises(ValueError, match="a defect"):
-        main(["list"])
+    code, out, err = run("list")
+    assert code == 70 and out == "" and f"{kind.__name__}: broken" in err and "report it" in err
 
 
 def test_numerics_errors_are_bad_input(monkeypatch: pytest.MonkeyPatch, run) -> None:

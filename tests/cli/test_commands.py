@@ -159,14 +159,3 @@ def test_show(run) -> None:
 
 def test_version(run) -> None:
     assert run("--version") == (0, lemmata.__version__ + "\n", "")
-
-
-def test_a_defect_does_not_look_like_a_verdict(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from proofs_checks import registry
-
-    def broken() -> None:
-        raise RuntimeError("broken")
-
-    monkeypatch.setattr(registry, "all_statements", broken)
-    code, out, err = run("list")
-    assert code == 70 and out == "" and "RuntimeError: broken" in err and "defect" in err
