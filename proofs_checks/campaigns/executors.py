@@ -17,10 +17,12 @@ from typing import Any, Protocol
 
 from theory.errors import LemmataError
 
+SCHEMES = ("tcp", "tls")  # of schedulers
 TIMEOUT = 5.0  # seconds until a scheduler has to answer
 PROBE = 60.0  # until a worker has imported the package
 LONELY = 60.0  # without any worker until a run on a cluster gives up
 AHEAD = 2  # units handed out per worker
+TALKERS = ("distributed", "tornado", "asyncio")  # libraries that log
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -143,7 +145,7 @@ class Cluster:
             ) from error
         self.address = address
         scheme, separator, place = address.partition("://")
-        if not (scheme and separator and place.rpartition(":")[2].isdigit()):
+        if scheme not in SCHEMES or not separator or not place.rpartition(":")[2].isdigit():
             raise LemmataError(f"--scheduler {address!r:.80}: give tcp://HOST:PORT")
         with _quiet():
             try:
@@ -220,25 +222,29 @@ class Cluster:
 
     def close(self) -> None:
         """Disconnect; what still runs is given up."""
-        with _quiet(), suppress(Exception):
+        with suppress(Exception):
             self._executor.shutdown(wait=False)
-        with _quiet(), suppress(Exception):
+        with suppress(Exception):
             self._client.close(timeout=TIMEOUT)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No log lines of the cluster's library on the terminal: what they say is said in our words."""
+    """No log lines of the cluster's libraries on the terminal: what they say is said in our words.
+
+    The library gives its parts handlers and levels of their own, so that each is asked to be silent.
+    """
     import logging
 
-    log = logging.getLogger("distributed")
-    before, log.disabled = log.level, True
-    log.setLevel(logging.CRITICAL + 1)
+    known = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in TALKERS]
+    before = {log: log.disabled for log in map(logging.getLogger, known)}
+    for log in before:
+        log.disabled = True
     try:
         yield
     finally:
-        log.disabled = False
-        log.setLevel(before)
+        for log, disabled in before.items():
+            log.disabled = disabled
 
 
 @contextmanager
@@ -266,11 +272,12 @@ def workers(
         return
     if scheduler is not None:
         cluster = Cluster(scheduler)
-        try:
-            cluster.probe(probe, wanted)
-            yield cluster
-        finally:
-            cluster.close()
+        with _quiet():  # a scheduler that goes away is noticed, and named once
+            try:
+                cluster.probe(probe, wanted)
+                yield cluster
+            finally:
+                cluster.close()
         return
     pool = Processes(jobs or os.cpu_count() or 1)
     try:

@@ -225,7 +225,8 @@ def _count(
     if x:
         key = places[x], places[y] if y else 0
         target.over.setdefault(key, Cell()).add(status, log)
-    if status in DECIDING and log is not None:
+    known = any(kept["case_hash"] == row["case_hash"] for _, _, kept in target.worst)
+    if status in DECIDING and log is not None and not known:  # a strategy may repeat a case
         # violated ones first, whatever their ratio; of equals the first
         score = math.inf if status == Status.VIOLATED and log < 0 else log
         kept = {k: row[k] for k in (*SHOWN, *axes, "log_tightness")}

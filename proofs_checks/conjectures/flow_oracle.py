@@ -86,6 +86,8 @@ class FlowOracle:
         if not (math.isfinite(low) and math.isfinite(high)):
             seen = low if math.isfinite(low) else high if math.isfinite(high) else 0.0
             return seen, math.inf, reason or "the quantity is not resolved along the trajectory"
+        if low == high:  # an exact zero, say, has no error
+            return low, 0.0, ""
         mid = 0.5 * low + 0.5 * high
         return mid, float(np.nextafter(max(high - mid, mid - low), math.inf)), ""
 

@@ -186,3 +186,21 @@ def test_a_strategy_neither_ends_a_campaign_nor_speaks_for_it(
     assert seen.out == "" and "drawing" in seen.err
     with pytest.raises(LemmataError, match="the strategy does not run: SystemExit"):
         draw_cases(st.integers().map(leave), 3, 0)
+
+
+def test_a_case_that_is_drawn_again_is_shown_once(tmp_path: Path) -> None:
+    (tmp_path / "few.py").write_text(
+        "from hypothesis import strategies as st\n"
+        "from proofs_checks.conjectures.conjecture import conjecture\n"
+        "@conjecture(case=st.sampled_from([1.0, 2.0, 3.0]))\n"
+        "def few(x):\n    return x <= 2.5\n"
+    )
+    (tmp_path / "spec.toml").write_text(
+        '[campaign]\ntarget = "few.py::few"\nreplicates = 12\nchunk = 4\n'
+    )
+    with ThreadPoolExecutor(1) as pool:
+        campaign(tmp_path / "spec.toml", tmp_path / "out", executor=pool)
+    (target,) = (found := summarise(tmp_path / "out")).targets.values()
+    assert len(target.worst) == 3
+    files = write_cases(found, tmp_path / "cases")
+    assert len(set(files)) == len(files) >= 1

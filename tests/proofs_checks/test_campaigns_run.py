@@ -271,7 +271,7 @@ def test_executors_exclude_each_other(spec: Path, tmp_path: Path, thread: Execut
 
 def test_a_scheduler_that_is_none_is_refused() -> None:
     pytest.importorskip("distributed")
-    for address in ("localhost", "tcp://", "tcp://host:port"):
+    for address in ("localhost", "tcp://", "tcp://host:port", "http://127.0.0.1:80"):
         with pytest.raises(LemmataError, match="tcp://HOST:PORT"):
             Cluster(address)
     with pytest.raises(LemmataError, match="no scheduler answers at tcp://127"):

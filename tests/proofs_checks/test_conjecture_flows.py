@@ -22,7 +22,7 @@ from proofs_checks.conjectures.oracles import ORACLES, float_oracles
 from proofs_checks.conjectures.samples import Parameter, Real
 from proofs_checks.strategies.views import LinearNetwork
 from theory.errors import LemmataError
-from theory.quantity import Quantity, amax, norm, sqnorm, total, var
+from theory.quantity import Quantity, amax, norm, qabs, sqnorm, total, var
 from theory.quantity import log as qlog
 from theory.quantity import sign as qsign
 
@@ -393,3 +393,10 @@ def judged(claim: Any) -> str:
     given = {k: a[None] for k, a in A1_CASE.floats().items()}
     status = judge.judge(traced, given, oracles=float_oracles()).status[0]
     return {judge.VIOLATED: "violated", judge.HOLDS: "holds"}.get(status, "else")
+
+
+def test_what_is_exactly_zero_along_a_flow_has_no_error() -> None:
+    """No neuron is active: the outputs are 0, which is at most 0."""
+    view = relu(X=np.array([[1.0]]), y=np.array([1.0]), W=np.array([[-0.5]]), v=np.array([0.5]))
+    found = dynamics.flow(view, 2.0).sup(amax(qabs(var("f", "i")), "i"))
+    assert found == 0 and found.error == 0
