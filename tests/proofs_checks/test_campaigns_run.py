@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -14,7 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from proofs_checks.campaigns import store
+from proofs_checks.campaigns import executors, store
 from proofs_checks.campaigns.executors import Cluster
 from proofs_checks.campaigns.run import CampaignRun, Interrupted, campaign
 from proofs_checks.campaigns.store import locked
@@ -276,6 +278,22 @@ def test_a_scheduler_that_is_none_is_refused() -> None:
             Cluster(address)
     with pytest.raises(LemmataError, match="no scheduler answers at tcp://127"):
         Cluster("tcp://127.0.0.1:9")
+
+
+def test_the_libraries_of_a_cluster_do_not_talk(capsys: pytest.CaptureFixture[str]) -> None:
+    """Their parts have handlers and levels of their own."""
+    log = logging.getLogger("distributed.of_a_test")
+    handler = logging.StreamHandler(sys.stderr)
+    log.addHandler(handler)
+    log.setLevel(logging.WARNING)
+    try:
+        with executors._quiet():
+            log.error("a scheduler is gone")
+        assert capsys.readouterr().err == ""
+        log.error("afterwards")
+        assert "afterwards" in capsys.readouterr().err
+    finally:
+        log.removeHandler(handler)
 
 
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
