@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings, target
@@ -21,10 +22,13 @@ from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.conjecture import Conjecture
 from proofs_checks.conjectures.guards import Guard
 from proofs_checks.conjectures.lanes import inputs_of
+from proofs_checks.conjectures.simplify import total_cost
 from proofs_checks.strategies.origin import Source
 from theory.errors import LemmataError
 
 FIRST_DRAWN = 150  # cases that Hypothesis draws where the batched search can take over
+HELD_DRAWN = 150  # cases drawn for simpler values of what is held fixed
+SIMPLE_HELD = 3  # whole numbers up to it are simple enough
 SHRINKS = 400  # calls of the conjecture that Hypothesis may use for shrinking
 PHASES = (Phase.generate, Phase.target, Phase.shrink)
 
@@ -198,6 +202,47 @@ def judge_drawn(
     return decide
 
 
+def simpler_held(
+    conjecture: Conjecture,
+    case: ConjectureCase,
+    fails: Callable[[ConjectureCase], bool],
+    *,
+    seed: int,
+    deadline: float = float("inf"),
+) -> ConjectureCase:
+    """A case with the same free values on which the conjecture still fails, and simpler ones of those held fixed.
+
+    Only Hypothesis knows how to simplify what other strategies have drawn.
+    """
+    leaves = case.leaves
+    held = [path for path, leaf in leaves.items() if not leaf.free and leaf.size]
+    free = {path: case.values[path] for path, leaf in leaves.items() if leaf.free}
+    if not free or all(_simple(x) for path in held for x in case.values[path]):
+        return case
+    best = case
+
+    def judge(drawn: ConjectureCase) -> tuple[Outcome, float, bool]:
+        nonlocal best
+        if drawn.structure != case.structure:
+            return Outcome(1), 0.0, False
+        both = drawn.moved(free)
+        failing = both.admitted and fails(both)
+        if failing and _held_cost(both, held) < _held_cost(best, held):
+            best = both
+        return Outcome(1), 0.0, failing
+
+    draw(conjecture, count=HELD_DRAWN, seed=seed, judge=judge, deadline=deadline)
+    return best
+
+
+def _simple(x: Fraction) -> bool:
+    return x.denominator == 1 and abs(x) <= SIMPLE_HELD
+
+
+def _held_cost(case: ConjectureCase, held: Sequence[str]) -> float:
+    return total_cost(tuple(x for path in held for x in case.values[path]))
+
+
 def _case(conjecture: Conjecture, drawn: Any, guard: Guard | None) -> ConjectureCase:
     try:
         return ConjectureCase.of(drawn, guard)
@@ -211,4 +256,4 @@ def _key(case: ConjectureCase) -> Any:
     return case.structure, tuple(case.values.items())
 
 
-__all__ = ["FIRST_DRAWN", "Drawn", "draw", "judge_drawn", "magnitude"]
+__all__ = ["FIRST_DRAWN", "Drawn", "draw", "judge_drawn", "magnitude", "simpler_held"]

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from proofs_checks.conjectures.batches import Task, explore
 from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.confirm import Confirm
-from proofs_checks.conjectures.generation import Drawn, draw, magnitude
+from proofs_checks.conjectures.generation import Drawn, draw, magnitude, simpler_held
+from proofs_checks.conjectures.restrictions import restrictions
 from proofs_checks.conjectures.simplify import simplify
 
 MORE_DRAWN = 150  # cases drawn only for their structures
@@ -20,6 +21,7 @@ STRUCTURES = 40  # smaller ones that are searched
 CASES = 1500  # judged per structure
 ASKED_STRUCTURES, ASKED_CASES = 8, 64  # the same where oracles are asked, which take long
 ASKED_CANDIDATES, ASKED_SWEEPS = 48, 12
+BASES = 8  # drawn cases whose fixed values are tried with parts of a failing case
 WEIGHT = 3_000_000  # entries of intermediate results judged for one smaller structure
 SECONDS = 30.0
 
@@ -46,13 +48,38 @@ def shrink(
     for k, group in enumerate(smaller[: ASKED_STRUCTURES if asks else STRUCTURES]):
         if late():
             break
-        found = _search(confirm, group, (seed, 7919, k), deadline if timed else None)
+        found = _restricted(confirm, case, group)
+        if found is None:
+            found = _search(confirm, group, (seed, 7919, k), deadline if timed else None)
         if found is not None:
             case = found
             break
+    if not asks:
+        case = simpler_held(
+            confirm.conjecture,
+            case,
+            lambda c: confirm.failing([c])[0] and confirm.fails(c),
+            seed=seed + 2,
+            deadline=deadline,
+        )
     effort = {"most": ASKED_CANDIDATES, "sweeps": ASKED_SWEEPS} if asks else {}
-    simple = simplify(case, confirm.failing, seed=seed, stop=late, **effort)
+    ask = None if asks else confirm.fails
+    simple = simplify(case, confirm.verdicts, seed=seed, stop=late, ask=ask, **effort)
     return simple if confirm.fails(simple) else case
+
+
+def _restricted(
+    confirm: Confirm, case: ConjectureCase, group: Sequence[ConjectureCase]
+) -> ConjectureCase | None:
+    """A part of a failing case that has this structure, and certainly fails."""
+    held = any(not leaf.free for leaf in group[0].leaves.values())
+    parts = [part for base in group[: BASES if held else 1] for part in restrictions(case, base)]
+    if not parts or confirm.conjecture.trace(parts[0]).program.oracles:
+        return None
+    failing = confirm.failing(parts)
+    return next(
+        (c for c, failed in zip(parts, failing, strict=True) if failed and confirm.fails(c)), None
+    )
 
 
 def _search(
