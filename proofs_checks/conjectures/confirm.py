@@ -66,15 +66,20 @@ class Confirm:
 
     def failing(self, cases: Sequence[ConjectureCase]) -> list[bool]:
         """Which of the cases, of one structure, fail by more than the error bound of floats."""
-        from proofs_checks.conjectures.judge import VIOLATED, judge
+        return [verdict is True for verdict in self.verdicts(cases)]
+
+    def verdicts(self, cases: Sequence[ConjectureCase]) -> list[bool | None]:
+        """Whether cases of one structure fail, as far as the error bound of floats can tell; otherwise None."""
+        from proofs_checks.conjectures.judge import UNDECIDED, VIOLATED, judge
         from proofs_checks.conjectures.oracles import float_oracles
 
         traced = self.conjecture.trace(cases[0])
         oracles = float_oracles() if traced.program.oracles else None
         values, radii = inputs_of(cases)
         judged = judge(traced, values, radii=radii, constants=self.constants, oracles=oracles)
+        known = {VIOLATED: True, UNDECIDED: None}
         return [
-            bool(status == VIOLATED) and case.admitted
+            known.get(int(status), False) if case.admitted else False
             for status, case in zip(judged.status, cases, strict=True)
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -14,16 +15,21 @@ from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.lanes import Lanes
 
 Point: TypeAlias = tuple[Fraction, ...]
-Fails: TypeAlias = Callable[[Sequence[ConjectureCase]], Sequence[bool]]
+Fails: TypeAlias = Callable[[Sequence[ConjectureCase]], Sequence[bool | None]]
 
 SWEEPS = 60
 CANDIDATES = 1500  # of one sweep
 MISSES = 3  # sweeps in a row without success, after which it is simple enough
-ANEW, FRESH_SWEEPS = 500, 3  # simple points that have nothing to do with the case
-COMBINED = 200  # of them: several entries at once
+ANEW, FRESH_SWEEPS = 600, 5  # simple points that have nothing to do with the case
+COMBINED = 300  # of them: several entries at once
+ASKED, MOST_ASKED = 16, 64  # undecided candidates that are judged exactly, at a time and in all
 ENTRIES = 60  # changed one by one in a sweep
 GRIDS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 64, 100, 1000)
 SMALL = tuple(map(Fraction, (0, 1, -1, 2, -2, 3, -3)))
+OTHERS = (*range(4, 11), *range(-10, -3), *(Fraction(s, q) for q in range(2, 11) for s in (1, -1)))
+PALETTE = (*SMALL, *map(Fraction, OTHERS))
+MOST_ARRAYS = 5
+FACTORS = (2, 10, 100, 1000, 10**6)
 DENOMINATORS = (1, 2, 3, 4, 6, 8, 10, 12, 16, *(10**k for k in range(2, 15)))
 
 
@@ -41,11 +47,11 @@ def cost(x: Fraction) -> float:
 
 
 def _length(n: int) -> float:
-    """log2, but a final zero costs little: a million is simpler than 999983."""
+    """log2, but a final zero costs a little less: a million is simpler than 999983, and no simpler than 9."""
     zeros = 0
     while n % 10 == 0:
         n, zeros = n // 10, zeros + 1
-    return math.log2(n) + zeros
+    return math.log2(n) + 3.2 * zeros
 
 
 def total_cost(point: Point) -> float:
@@ -59,13 +65,15 @@ def simplify(
     *,
     seed: int,
     stop: Callable[[], bool] | None = None,
+    ask: Callable[[ConjectureCase], bool] | None = None,
     most: int = CANDIDATES,
     sweeps: int = SWEEPS,
 ) -> ConjectureCase:
     """A case with the same shapes and simpler free values on which the conjecture still fails.
 
     Args:
-        fails: for cases of one structure, which of them fail by more than the error bound. stop: asked between sweeps.
+        fails: for cases of one structure, which of them fail by more than the error bound; None where that is open.
+        stop: asked between sweeps. ask: whether an open case fails, exactly.
         most: candidates of a sweep, and sweeps: fewer where a single case takes long.
     """
     free = [(path, leaf) for path, leaf in case.leaves.items() if leaf.free and leaf.size]
@@ -85,7 +93,8 @@ def simplify(
         return case
     tried: set[Point] = {best}
     space = Lanes([case]).space
-    misses = 0
+    misses, asked = 0, 0
+    undecided: dict[Point, float] = {}
     for sweep in range(sweeps):
         if stop is not None and stop():
             break
@@ -101,21 +110,32 @@ def simplify(
                 candidates[point] = price
             if len(candidates) >= CANDIDATES:
                 break
-        if not candidates:
-            break
         points = list(candidates)
         if len(points) > most:
             points = [
                 points[k] for k in sorted(rng.choice(len(points), most, replace=False).tolist())
             ]
         tried.update(points)
-        verdicts = fails([build(point) for point in points])
+        verdicts = fails([build(point) for point in points]) if points else []
         failing = [p for p, failed in zip(points, verdicts, strict=True) if failed]
+        open_ones = (p for p, failed in zip(points, verdicts, strict=True) if failed is None)
+        undecided |= {p: candidates[p] for p in open_ones}
         if failing:
             best = min(failing, key=lambda p: (candidates[p], p))
         misses = 0 if failing else misses + 1
-        if misses == MISSES:
+        if misses < MISSES and points:
+            continue
+        # nothing simpler fails as far as floats can tell
+        limit = total_cost(best)
+        listed = sorted((price, p) for p, price in undecided.items() if price < limit)[:ASKED]
+        listed = listed[: MOST_ASKED - asked] if ask is not None else []
+        asked += len(listed)
+        for _, p in listed:
+            del undecided[p]
+        found = next((p for _, p in listed if ask is not None and ask(build(p))), None)
+        if found is None:
             break
+        best, misses = found, 0
     return build(best)
 
 
@@ -127,6 +147,7 @@ def _candidates(best: Point, sizes: Sequence[int], rng: np.random.Generator) -> 
     """Points that may be simpler: all entries at once, one array at once, one entry, several entries."""
     yield from _whole(best)
     yield from _by_array(best, sizes)
+    yield from _balanced(best, sizes)
     yield from _combined(best, rng)
     n = len(best)
     order = range(n) if n <= ENTRIES else rng.permutation(n)[:ENTRIES].tolist()
@@ -137,7 +158,7 @@ def _candidates(best: Point, sizes: Sequence[int], rng: np.random.Generator) -> 
 
 
 def _simpler(x: Fraction) -> Iterator[Fraction]:
-    yield from SMALL
+    yield from PALETTE
     yield abs(x)
     for q in DENOMINATORS:
         yield Fraction(math.floor(x * q), q)
@@ -198,16 +219,29 @@ def _by_array(best: Point, sizes: Sequence[int]) -> Iterator[Point]:
             yield (*head, *eye, *tail)
 
 
+def _balanced(best: Point, sizes: Sequence[int]) -> Iterator[Point]:
+    """Two arrays scaled against each other, so that a product of their powers stays."""
+    ends = list(itertools.accumulate(sizes))
+    owner = [k for k, size in enumerate(sizes) for _ in range(size)]
+    if not 1 < len(ends) <= MOST_ARRAYS:
+        return
+    for i, j in itertools.permutations(range(len(ends)), 2):
+        for factor, (p, q) in itertools.product(FACTORS, ((1, 1), (2, 1))):
+            scale = {i: Fraction(factor) ** p, j: Fraction(1, factor**q)}
+            yield tuple(x * scale.get(k, 1) for x, k in zip(best, owner, strict=True))
+
+
 def _combined(best: Point, rng: np.random.Generator) -> Iterator[Point]:
     """Several entries at once, at random."""
     n = len(best)
     for _ in range(COMBINED):
         chosen = rng.random(n) < rng.choice([0.15, 0.4, 0.8])
-        how = int(rng.integers(5))
-        values = rng.integers(-1, 3, n)
+        how = int(rng.integers(7))
+        values = rng.integers(-1, 3, n).tolist()
+        others = rng.integers(len(PALETTE), size=n).tolist()
         yield tuple(
-            x if not c else _replacement(x, how, int(v))
-            for x, c, v in zip(best, chosen, values, strict=True)
+            x if not c else PALETTE[o] if how > 4 else _replacement(x, how, v)
+            for x, c, v, o in zip(best, chosen, values, others, strict=True)
         )
 
 

@@ -17,6 +17,7 @@ from proofs_checks.conjectures.confirm import Confirm
 from proofs_checks.conjectures.conjecture import conjecture
 from proofs_checks.conjectures.generation import Drawn, draw, magnitude
 from proofs_checks.conjectures.lanes import Lanes, inputs_of
+from proofs_checks.conjectures.restrictions import restrictions
 from proofs_checks.conjectures.samples import Domain, Parameter, Real
 from proofs_checks.conjectures.shrink import shrink
 from proofs_checks.conjectures.simplify import cost, simplify, total_cost
@@ -153,3 +154,61 @@ def test_inputs_of_cases_bound_their_rounding() -> None:
     assert inputs["t"].tolist() == [1 / 7, 1.0, 2.0]
     assert radii is not None and radii["t"][0] > 0 and radii["t"][1:].tolist() == [0.0, 0.0]
     assert inputs_of(cases[1:])[1] is None
+
+
+# -- harder ones ------------------------------------------------------------------------------------------------------
+def test_entries_that_only_move_together_are_simplified() -> None:
+    def fails(cases: Sequence[ConjectureCase]) -> list[bool]:
+        # a step size and a scale whose product matters
+        return [c.values["eta"][0] * c.values["W"][0] ** 2 > Fraction(1, 2000) for c in cases]
+
+    start = ConjectureCase.of({"eta": Real(1e-7), "W": Parameter([100.0])})
+    found = simplify(start, fails, seed=0)
+    assert fails([found]) == [True]
+    assert found.values == {"eta": (Fraction(1),), "W": (Fraction(1),)}
+
+
+@pytest.mark.parametrize(("least", "smallest"), [(7, 8), (3, 4), (9, 10), (95, 96)])
+def test_the_smallest_integer_is_found(least: int, smallest: int) -> None:
+    found = simplify(of(1000.0), lambda cases: [entries(c)[0] > least for c in cases], seed=0)
+    assert entries(found)[0] <= max(smallest, 100 if least > 90 else 0)
+
+
+def test_what_floats_leave_open_is_asked_exactly() -> None:
+    asked: list[ConjectureCase] = []
+
+    def fails(cases: Sequence[ConjectureCase]) -> list[bool | None]:
+        # below 1/10 floats cannot tell
+        return [None if entries(c)[0] < Fraction(1, 10) else True for c in cases]
+
+    def ask(case: ConjectureCase) -> bool:
+        asked.append(case)
+        return entries(case)[0] == 0
+
+    assert entries(simplify(of(0.125), fails, seed=0, ask=ask)) == [0]
+    assert 0 < len(asked) < 70
+    assert entries(simplify(of(0.125), fails, seed=0)) == [1]
+
+
+def test_a_failing_case_is_cut_down() -> None:
+    case = ConjectureCase.of(
+        {
+            "X": Parameter(np.arange(9.0).reshape(3, 3)),
+            "w": Parameter([7.0, 8.0, 9.0]),
+            "y": np.ones(3),
+        }
+    )
+    base = ConjectureCase.of(
+        {"X": Parameter(np.zeros((2, 3))), "w": Parameter(np.zeros(2)), "y": -np.ones(2)}
+    )
+    found = restrictions(case, base)
+    assert len(found) == 3
+    kept = {(part.values["X"], part.values["w"]) for part in found}
+    rows = [tuple(map(Fraction, range(3 * k, 3 * k + 3))) for k in range(3)]
+    assert kept == {
+        ((*rows[i], *rows[j]), (Fraction(7 + i), Fraction(7 + j)))
+        for i, j in ((0, 1), (0, 2), (1, 2))
+    }
+    # what is fixed was drawn with the smaller shapes
+    assert all(part.values["y"] == (-1, -1) and part.structure == base.structure for part in found)
+    assert restrictions(base, case) == []
