@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from numerics.program_bounds import bounds
 from numerics.program_values import values
+from proofs_checks.conjectures import ball_spectra
 from proofs_checks.conjectures.ball_numbers import Number, Undefined, ball_of
 from proofs_checks.conjectures.balls import evaluate, explore
 from tests.proofs_checks.conjecture_programs import inputs, program
@@ -223,3 +225,34 @@ def test_missing_oracles_and_inputs() -> None:
 
     got = evaluate(traced, {"x": [Fraction(1)]}, [y.number], bits=64, oracles={"o": oracle})
     assert got[y.number] == [2]
+
+
+@pytest.mark.parametrize("kind", ["generic", "close", "graded", "huge"])
+def test_spectra_of_large_matrices_are_sharp_and_quick(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rotations, each of two vectors twice, are for what the refined eigenvectors leave: fewer than three sweeps."""
+    n, turn = 40, ball_spectra._turn
+    turns: list[int] = []
+
+    def counted(*arguments: Any) -> None:
+        turns.append(1)
+        turn(*arguments)
+
+    monkeypatch.setattr(ball_spectra, "_turn", counted)
+    draw = np.random.default_rng(4)
+    Q, _ = np.linalg.qr(draw.standard_normal((n, n)))
+    spectrum = {
+        "generic": draw.standard_normal(n),
+        "close": 1 + np.repeat(1e-9 * np.arange(n // 4), 4),
+        "graded": 2.0 ** -np.arange(n),
+        "huge": 1e200 * draw.standard_normal(n),
+    }[kind]
+    A = Q * spectrum @ Q.T
+    A = (A + A.T) / 2
+    with ctx.workprec(128):
+        found = ball_spectra.eigenvalues([fmpq(*float(x).as_integer_ratio()) for x in A.ravel()], n)
+    assert len(turns) < (1 if kind in ("generic", "huge") else 3 * n * n)
+    size = float(np.abs(spectrum).max())
+    for ball, near in zip(found, np.linalg.eigvalsh(A), strict=True):
+        assert float(ball.rad()) <= 1e-38 * size and abs(float(ball.mid()) - near) <= 1e-12 * size
