@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeAlias
 
 from theory.program import (
@@ -28,7 +29,7 @@ from theory.program import (
     broadcast,
     infer,
 )
-from theory.tracing_shapes import Shaped, TraceError, reduce
+from theory.tracing_shapes import Shaped, TraceError, frozen, reduce
 
 LARGEST_EXPONENT = 1_000_000
 Number: TypeAlias = int | float | Fraction
@@ -59,13 +60,16 @@ class Recorder:
         self._hypotheses: list[ArrayRelation] = []
         self._token: Any = None
         self._entries = 0
+        self.home: FrameType | None = None
         self.constants: dict[str, FreeConstant] = {}
 
     def __enter__(self) -> Recorder:
         self._token = _active.set(self)
+        self.home = sys._getframe(1)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.home = None  # it holds all that is known there
         _active.reset(self._token)
 
     def add(
@@ -82,7 +86,7 @@ class Recorder:
                 "an array of another case, kept from an earlier call: use the argument of the function alone"
             )
         numbers = tuple(a.number for a in args)
-        key = (op, numbers, _frozen(attributes))
+        key = (op, numbers, frozen(attributes))
         if key not in self._known:
             shape = infer(op, [a.shape for a in args], attributes)
             self._entries += math.prod(shape)
@@ -136,13 +140,15 @@ def is_tracing() -> bool:
 
 
 def user_line() -> int:
-    """The line outside of this package from which we were called, 0 if there is none."""
-    frame = sys._getframe(1)
+    """The line outside of this package from which we were called, 0 if there is none in what is being traced."""
+    recorder = _active.get()
+    home = None if recorder is None else recorder.home
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_ROOMS) and "/numpy/" not in name:
             return frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = None if frame is home else frame.f_back
     return 0
 
 
@@ -179,14 +185,6 @@ class Comparison:
 
     __bool__ = __eq__ = __ne__ = _no_truth
     __hash__ = None  # type: ignore[assignment]
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return tuple((k, _frozen(v)) for k, v in sorted(value.items()))
-    if isinstance(value, list | tuple):
-        return tuple(_frozen(v) for v in value)
-    return value
 
 
 # -- arrays ---------------------------------------------------------------------------------------------------------

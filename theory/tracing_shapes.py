@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from theory.errors import LemmataError
@@ -12,6 +12,15 @@ from theory.program import Shape
 
 class TraceError(LemmataError):
     """Something was asked of a traced array that a program cannot express."""
+
+
+def frozen(value: Any) -> Any:
+    """Attributes of an instruction as something that can be looked up."""
+    if isinstance(value, Mapping):
+        return tuple((k, frozen(v)) for k, v in sorted(value.items()))
+    if isinstance(value, list | tuple):
+        return tuple(frozen(v) for v in value)
+    return value
 
 
 def reduce(op: str, a: Any, axis: int | None) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import find, given
 from hypothesis import strategies as st
 
 from proofs_checks.conjectures.case import ConjectureCase
@@ -298,3 +298,19 @@ def test_what_changes_later_is_flaky_too() -> None:
     changing.trace(ConjectureCase.of(Parameter(1.0)))
     with pytest.raises(ConjectureError, match="flaky"):
         changing.again()
+
+
+def test_lines_are_those_of_the_function_wherever_it_is_traced_from() -> None:
+    import proofs_checks.strategies as ours
+
+    @conjecture(case=ours.orthogonally_separable(mu=0.5))
+    def norms(data: Any) -> Any:
+        return np.linalg.norm(data.X) >= 0
+
+    def lines(claim: Any) -> list[int]:
+        case = ConjectureCase.of(find(claim.case, lambda _: True))
+        return [i.line for i in claim.trace(case).program.instructions]
+
+    first = lines(norms)
+    norms.again()  # from another line: what samples are made of is no line of ours
+    assert 0 in first and set(first) == {0, norms.line + 2}
