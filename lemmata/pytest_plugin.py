@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Generator, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -40,8 +41,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Listen to every check."""
     target = config.getoption("--lemmata-report")
-    if target is not None and Path(target).exists() and not Path(target).is_dir():
-        raise pytest.UsageError(f"--lemmata-report {target}: a file; name a folder")
+    if target is not None and not hasattr(config, "workerinput"):
+        if Path(target).exists() and not Path(target).is_dir():
+            raise pytest.UsageError(f"--lemmata-report {target}: a file; name a folder")
+        try:
+            Path(target).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=target):
+                pass
+        except OSError as error:
+            raise pytest.UsageError(
+                f"--lemmata-report {target}: cannot be written ({error.strerror}); name another folder"
+            ) from error
     config.pluginmanager.register(Recorder(config), "lemmata-recorder")
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from theory.errors import LemmataError
 from theory.statement import Statement
@@ -105,9 +107,18 @@ def from_file(spec: str) -> Statement:
 
 
 def adopt(found: Statement, spec: str) -> Statement:
-    """The statement, remembered as the one that ``FILE.py::NAME`` stands for."""
-    _origins[found.id] = spec
+    """The statement, remembered as the one that ``FILE.py::NAME`` stands for unless it is a registered one."""
+    path, _, name = spec.rpartition("::")
+    found = told_apart(found, f"{Path(path).name}/{name}")
+    if found.id not in all_statements():
+        _origins[found.id] = spec
     return found
+
+
+def told_apart(found: Statement, name: str) -> Statement:
+    """The statement, under another name if it has the id of a registered one and says something else."""
+    known = all_statements().get(found.id)
+    return found if known is None or known == found else replace(found, id=name)
 
 
 def origin(id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from proofs_checks.conjectures.report import RefuteReport
+
+
+INTERRUPTED = 130
 
 
 def refute(
@@ -56,7 +60,8 @@ def refute(
 ) -> None:
     """Search for a counterexample, shrink it, and certify it.
 
-    Exit codes: 0 survived with deciding cases, 1 refuted, 3 undecided or vacuous, 2 bad usage or input.
+    Exit codes: 0 survived with deciding cases, 1 refuted, 3 undecided or vacuous, 2 bad usage or input, 130 stopped
+    by Ctrl-C.
     """
     from lemmata.cli import staging, terminal
 
@@ -67,14 +72,21 @@ def refute(
     ):
         from proofs_checks.conjectures import targets
 
-        report = targets.refute(
-            target,
-            seconds=seconds,
-            cases=cases,
-            seed=seed,
-            jobs=jobs,
-            progress=_percent(start(100)),
-        )
+        try:
+            report = targets.refute(
+                target,
+                seconds=seconds,
+                cases=cases,
+                seed=seed,
+                jobs=jobs,
+                progress=_percent(start(100)),
+            )
+        except KeyboardInterrupt:
+            print(
+                "lemmata: stopped, and nothing is written; --seconds S ends the search with an answer",
+                file=sys.stderr,
+            )
+            raise typer.Exit(INTERRUPTED) from None
         if folder is not None:
             report.write(folder, out)
     if json:

@@ -46,6 +46,14 @@ def staged_directory(target: Path | None, *, stale: Sequence[str] = ()) -> Itera
 
 
 def _publish(staging: Path, target: Path, stale: Sequence[str]) -> None:
+    for folder, folders, files in os.walk(staging):
+        for kind, names in (("folder", files), ("file", folders)):
+            for place in (target / Path(folder).relative_to(staging) / name for name in names):
+                if place.is_dir() if kind == "folder" else place.is_file():
+                    raise LemmataError(
+                        f"cannot write to {target}: {place} is a {kind}: remove it, or name another folder for the "
+                        "output"
+                    )
     try:
         for name in stale:
             if not (staging / name).exists():

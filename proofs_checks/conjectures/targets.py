@@ -121,7 +121,8 @@ def refute(
             ) from error
         return _replayable(report, found)
     if isinstance(found, Statement):
-        return attack(found, seconds=seconds, cases=cases, seed=seed, jobs=jobs, progress=progress)
+        own = registry.told_apart(found, f"{found.id}, changed")
+        return attack(own, seconds=seconds, cases=cases, seed=seed, jobs=jobs, progress=progress)
     raise LemmataError(f"{found!r:.60} is neither a conjecture nor a statement")
 
 

@@ -162,6 +162,8 @@ def test_the_report_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     code, out = run(tmp_path, "--lemmata-report", "taken")
     assert code == 4 and "name a folder" in out
+    code, out = run(tmp_path, "--lemmata-report", "taken/report")
+    assert code == 4 and "cannot be written" in out and "Traceback" not in out
 
 
 def test_a_conjecture_s_case_names_no_file(tmp_path: Path) -> None:

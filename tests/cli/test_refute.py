@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+import lemmata as lm
+from proofs_checks.conjectures import targets
+from theory.quantity import quantity, var
 
 CONJECTURES = '''
 import lemmata as lm
@@ -225,9 +231,33 @@ def test_statements_are_attacked(run, tmp_path: Path) -> None:  # type: ignore[n
     out = tmp_path / "out"
     code, text, _ = run("refute", wrong, "--cases", "400", "--json", "-o", out)
     report = json.loads(text)
+    # it has the id of a statement that is not refuted
+    assert report["conjecture"] == "wrong.py/WRONG"
     assert code == 1 and report["counterexample"]["rigor"] == "numerical"
     assert report["counterexample"]["certificate"] is None and report["counterexample"]["reason"]
     target = f"{wrong}::WRONG"
     assert run("replay", out / "counterexample.json", "--target", target).code == 0
     code, text, _ = run("refute", "margins/telescoping", "--cases", "60", "--json")
     assert code == 0 and json.loads(text)["status"] == "survived"
+
+
+def test_a_changed_statement_is_not_taken_for_the_registered_one() -> None:
+    known = lm.statement("margins/perceptron-mistakes")
+    assert lm.refute(known, cases=4).conjecture == known.id
+    part = replace(known.parts[0], relation=var("mistakes") <= quantity(-1))
+    report = lm.refute(replace(known, parts=(part,)), cases=40)
+    assert report.status == "refuted" and report.conjecture == f"{known.id}, changed"
+
+
+def test_ctrl_c_says_that_nothing_is_written(
+    run: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(targets, "refute", stopped)
+    code, out, error = run("refute", "margins/telescoping", "-o", tmp_path / "out")
+    assert (code, out) == (130, "") and "nothing is written" in error
+    assert not (tmp_path / "out").exists()

@@ -120,3 +120,15 @@ def test_json_is_strict(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.isascii()
     with pytest.raises(ValueError, match="JSON"):
         terminal.print_json({"x": float("nan")})
+
+
+def test_a_folder_in_the_place_of_a_file_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "b.json").mkdir()
+    with (
+        pytest.raises(LemmataError, match=r"b\.json is a folder"),
+        staged_directory(tmp_path) as folder,
+    ):
+        assert folder is not None
+        for name in ("a.json", "b.json"):
+            (folder / name).write_text("{}")
+    assert [p.name for p in tmp_path.iterdir()] == ["b.json"]
