@@ -64,6 +64,13 @@ class Confirm:
         self.phantoms += not found
         return found
 
+    def fails_if_defined(self, case: ConjectureCase) -> bool:
+        """As `fails`; a side that is not a number is no failure, and no error."""
+        try:
+            return self.fails(case)
+        except ConjectureError:
+            return False
+
     def failing(self, cases: Sequence[ConjectureCase]) -> list[bool]:
         """Which of the cases, of one structure, fail by more than the error bound of floats."""
         return [verdict is True for verdict in self.verdicts(cases)]

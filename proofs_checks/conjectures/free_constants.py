@@ -113,7 +113,6 @@ class _Search:
         for group in groups:
             found = found.plus(slope(self.conjecture.trace(group[0]), self.name, group, self.at))
         self.outcome = self._counted(groups)
-        self.budget.pay(self.outcome.cases)
         if not found.better:
             return self._without_direction(found, groups)
         self.better = found.better
@@ -169,6 +168,8 @@ class _Search:
         """Search for failures at the best value, again and again; a case that fails at every value ends it."""
         rounds = Rounds(self.conjecture, self.drawn, self.seed)
         strongest = float(self.at[0] if self.sign > 0 else self.at[-1])
+        if rounds.groups and not self.budget.over:
+            self.outcome = Outcome()  # what was looked at first is no part of the budget
         while rounds.groups and not self.budget.over:
             value = strongest if self.value is None else self.value
             # a shade weaker than what is known: equality at the threshold is no failure

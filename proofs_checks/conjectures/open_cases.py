@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from proofs_checks.conjectures.batches import Outcome
 from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.confirm import Confirm
+from proofs_checks.conjectures.conjecture import ConjectureError
 
 DRAWN, MOST = 48, 128  # asked of the cases that Hypothesis draws, and in all
 
@@ -41,7 +42,10 @@ class Asked:
                 continue
             self._known.add(case.hash)
             self._left -= 1
-            judged = self._confirm.exact(case, quick=True)
+            try:
+                judged = self._confirm.exact(case, quick=True)
+            except ConjectureError:
+                continue  # a limit between what is defined and what is not: floats decide what is an error
             if judged.status == VIOLATED and self._confirm.fails(case):
                 return case, total.plus(Outcome(deciding=1))
             holds = judged.status == HOLDS

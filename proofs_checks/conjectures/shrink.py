@@ -63,7 +63,7 @@ def shrink(
             deadline=deadline,
         )
     effort = {"most": ASKED_CANDIDATES, "sweeps": ASKED_SWEEPS} if asks else {}
-    ask = None if asks else confirm.fails
+    ask = None if asks else confirm.fails_if_defined
     simple = simplify(case, confirm.verdicts, seed=seed, stop=late, ask=ask, **effort)
     return simple if confirm.fails(simple) else case
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as hst
 import proofs_checks.strategies as st
 from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.confirm import Confirm
-from proofs_checks.conjectures.conjecture import conjecture
+from proofs_checks.conjectures.conjecture import ConjectureError, conjecture
 from proofs_checks.conjectures.generation import Drawn, draw, magnitude
 from proofs_checks.conjectures.lanes import Lanes, inputs_of
+from proofs_checks.conjectures.open_cases import Asked
 from proofs_checks.conjectures.restrictions import restrictions
 from proofs_checks.conjectures.samples import Domain, Parameter, Real
 from proofs_checks.conjectures.shrink import shrink
@@ -212,3 +213,16 @@ def test_a_failing_case_is_cut_down() -> None:
     # what is fixed was drawn with the smaller shapes
     assert all(part.values["y"] == (-1, -1) and part.structure == base.structure for part in found)
     assert restrictions(base, case) == []
+
+
+def test_simpler_cases_that_are_undefined_are_no_counterexamples_and_no_errors() -> None:
+    @conjecture(case=st.reals())
+    def inverse(x: Any) -> Any:
+        return 1 / x <= 2
+
+    at_zero, small = ConjectureCase.of(Real(0.0)), ConjectureCase.of(Real(0.25))
+    with pytest.raises(ConjectureError, match="division by zero"):
+        Confirm(inverse).fails(at_zero)
+    assert not Confirm(inverse).fails_if_defined(at_zero)
+    assert Confirm(inverse).fails_if_defined(small)
+    assert Asked(Confirm(inverse)).look([at_zero])[0] is None

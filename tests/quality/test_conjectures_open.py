@@ -239,7 +239,7 @@ def test_orthogonally_separable_points_align(minus: list[float]) -> None:
 
 
 def test_alignment_survives_on_orthogonally_separable_points() -> None:
-    report = lm.refute(open_questions.aligned_if_orthogonally_separable, cases=120)
+    report = lm.refute(open_questions.aligned_if_orthogonally_separable, cases=240)
     assert report.status == "survived" and report.deciding >= 5
 
 
