@@ -119,6 +119,7 @@ class RefuteReport:
         tightest: (ratio lhs/rhs, plain data of the case) of the deciding case that is closest to failing.
         casefile: plain data of the counterexample with its verdict, for `lemmata replay`.
         constants: of the free constants. reason: diagnosis and remedy where the status is undecided or vacuous.
+        structures: how many structures (shapes, names) cases were drawn of; None where that says nothing.
     """
 
     conjecture: str
@@ -133,6 +134,7 @@ class RefuteReport:
     constants: Mapping[str, ConstantRange] = field(default_factory=dict)
     reason: str = ""
     casefile: Mapping[str, Any] | None = None
+    structures: int | None = None
 
     @property
     def vacuous_rate(self) -> float:
@@ -160,6 +162,7 @@ class RefuteReport:
             "status": str(self.status),
             "cases": self.cases,
             "deciding": self.deciding,
+            "structures": self.structures,
             "vacuous_rate": self.vacuous_rate,
             "tightest": tightest,
             "counterexample": None if found is None else found.to_json(path),

@@ -10,12 +10,14 @@ from proofs_checks.conjectures.batches import Outcome, Task, width
 from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.confirm import Confirm
 from proofs_checks.conjectures.conjecture import Conjecture
-from proofs_checks.conjectures.generation import Drawn
+from proofs_checks.conjectures.generation import Drawn, draw
 from proofs_checks.conjectures.report import Progress
+from proofs_checks.conjectures.samples import Structure
 
 UNITS = 8  # of a round, whatever the number of processes
 FIRST_COUNT, MOST_COUNT = 1024, 16384  # cases of a unit
 SIMPLE_PASSES = 3
+MORE_DRAWN, EXTENDING = 150, 0.05  # cases drawn for their structures; share of the seconds
 BASES = 64  # drawn cases that a unit starts from
 UNDECIDED_SHARE = 0.5
 BARREN, SIT_OUT = (
@@ -76,30 +78,74 @@ def movable(case: ConjectureCase) -> bool:
 
 
 class Rounds:
-    """Which structures are searched next, and from where."""
+    """Which structures are searched next, and from where.
+
+    A search that aims at failure draws some structures again and again, and others not at all; so more are drawn, with
+    no aim, before the first round and then less and less often.
+
+    Attributes:
+        groups: cases of equal structure, in the order in which they were found, small ones first.
+    """
 
     def __init__(self, conjecture: Conjecture, drawn: Drawn, seed: int) -> None:
-        self.groups = [g for g in drawn.by_structure() if movable(g[0])]
+        self.groups: list[list[ConjectureCase]] = []
         self._conjecture, self._seed = conjecture, seed
-        self._elites: list[tuple[ConjectureCase, ...]] = [() for _ in self.groups]
-        self._best = [-float("inf") for _ in self.groups]
-        self._idle = [
-            0 for _ in self.groups
-        ]  # rounds to sit out: where nothing is decided, searching is vain
+        self._drawn = Drawn(cases=list(drawn.cases))
+        self._number: dict[Structure, int] = {}
+        self._elites: list[tuple[ConjectureCase, ...]] = []
+        self._best: list[float] = []
+        # rounds to sit out: where nothing is decided, searching is vain
+        self._idle: list[int] = []
+        self._visits: list[int] = []
         self._asked: list[int] = []
         self._answers = 0
-        self._round = self._next = 0
+        self._round = 0
+        self._add(drawn)
+
+    @property
+    def searched(self) -> set[Structure]:
+        """The structures that had a turn."""
+        return {s for s, k in self._number.items() if self._visits[k]}
+
+    def _add(self, drawn: Drawn) -> None:
+        for group in drawn.by_structure():
+            if not movable(group[0]):
+                continue
+            k = self._number.setdefault(group[0].structure, len(self.groups))
+            if k < len(self.groups):
+                self.groups[k] += group
+                continue
+            self.groups.append(list(group))
+            self._elites.append(())
+            self._best.append(-float("inf"))
+            self._idle.append(0)
+            self._visits.append(0)
+
+    def _extend(self, budget: Budget) -> None:
+        """Draw more, for new structures."""
+        before = len(self._drawn.cases)
+        share = float("inf") if budget.seconds is None else EXTENDING * budget.seconds
+        draw(
+            self._conjecture,
+            count=MORE_DRAWN,
+            seed=self._seed + 15485863 * (self._round + 1),
+            deadline=min(budget.deadline, time.monotonic() + share),
+            known=self._drawn,
+        )
+        self._add(Drawn(cases=self._drawn.cases[before:]))
 
     def tasks(self, budget: Budget, confirm: Confirm) -> list[Task]:
         """The units of one round: the next structures, and the one that is closest to failing."""
+        if self.groups and self._round & (self._round + 1) == 0:
+            self._extend(budget)
         left = budget.left
-        passes = self._next // max(len(self.groups), 1)
         out: list[Task] = []
         self._asked, self._answers = [], 0
         for unit in range(UNITS):
             if left <= 0:
                 break
             k = self._choose(unit)
+            passes = max(self._visits[k] - 1, 0)
             bases = (*self._elites[k], *self._some(k))
             traced = self._conjecture.trace(bases[0])
             batches = min(FIRST_COUNT << (2 * min(passes, 8)), MOST_COUNT) // FIRST_COUNT
@@ -114,12 +160,11 @@ class Rounds:
         return out
 
     def _choose(self, unit: int) -> int:
-        """The closest to failing in one unit of every other round, otherwise the next that does not sit out."""
+        """The closest to failing in one unit of every other round, otherwise the one with the fewest turns."""
         if unit == UNITS - 1 and self._round % 2:
             return max(range(len(self.groups)), key=self._best.__getitem__)
-        for _ in self.groups:
-            k = self._next % len(self.groups)
-            self._next += 1
+        for k in sorted(range(len(self.groups)), key=lambda k: (self._visits[k], k)):
+            self._visits[k] += 1
             if not self._idle[k]:
                 return k
             self._idle[k] -= 1

@@ -82,6 +82,7 @@ def _search(conjecture: Conjecture, budget: Budget, seed: int, workers: Workers)
     asked = Asked(confirm)
     drawn = generate(conjecture, confirm, budget, seed, asked)
     found, outcome = drawn.violated, drawn.outcome
+    structures = {case.structure for case in drawn.cases}
     if found is None:
         rounds = Rounds(conjecture, drawn, seed)
         while found is None and rounds.groups and not budget.over:
@@ -96,6 +97,7 @@ def _search(conjecture: Conjecture, budget: Budget, seed: int, workers: Workers)
                 if found is None:
                     found, settled = asked.look(one.undecided)
                     outcome = outcome.plus(settled)
+        structures |= rounds.searched
     counterexample = None
     if found is not None:
         small = shrink(confirm, found, drawn, seed=seed, timed=budget.cases is None)
@@ -117,6 +119,7 @@ def _search(conjecture: Conjecture, budget: Budget, seed: int, workers: Workers)
         seconds=budget.elapsed,
         seed=seed,
         reason=reason or remark(outcome, confirm.phantoms),
+        structures=len(structures),
     )
 
 
