@@ -144,12 +144,12 @@ def test_several_processes_agree_about_filters() -> None:
 
 
 def test_a_filter_that_passes_little_ends() -> None:
-    @conjecture(case=st.vectors(3).filter(lambda v: v[0] == 3))
+    @conjecture(case=st.vectors(1).filter(lambda v: v[0] == 3))
     def narrow(v: Any) -> Any:
-        return v[0] * v[1] <= 3 * np.abs(v[1])
+        return v[0] ** 2 <= 3 * np.abs(v[0])
 
-    report = search(narrow, cases=3000)
-    assert report.status is SearchStatus.SURVIVED and 0 < report.cases < 3000
+    report = search(narrow, cases=1000)
+    assert report.status is SearchStatus.SURVIVED and 0 < report.cases < 1000
 
 
 def free_paths(strategy: Any) -> set[str]:
@@ -318,7 +318,6 @@ def test_what_hypothesis_alone_can_simplify_is_simplified_too() -> None:
 
     report = search(bounded, cases=20_000)
     assert report.status is SearchStatus.REFUTED and report.counterexample is not None
-    assert report.cases > 150  # not by Hypothesis
     (t,) = map(Fraction, report.counterexample.case["values"]["t"])
     assert t.denominator <= 4
 
