@@ -95,15 +95,15 @@ class Verdict:
             "case": self.case,
             "status": str(self.status),
             "rigor": str(self.rigor),
-            "tightness": _finite(self.tightness),
-            "log_tightness": _finite(self.log_tightness),
+            "tightness": finite(self.tightness),
+            "log_tightness": finite(self.log_tightness),
             "lhs": decimal(self.log_lhs),
             "rhs": decimal(self.log_rhs),
-            "error": _finite(self.error),
+            "error": finite(self.error),
             "horizon": None if self.horizon is None else list(self.horizon),
             "domain_covered": self.domain_covered,
             "part": self.part,
-            "at": _finite(self.at),
+            "at": finite(self.at),
             "reason": self.reason,
         }
 
@@ -112,7 +112,8 @@ def _exp(x: float) -> float:
     return math.exp(x) if x < 709 else math.inf
 
 
-def _finite(x: float | None) -> float | None:
+def finite(x: float | None) -> float | None:
+    """The number where JSON can hold it, else None."""
     return x if x is not None and math.isfinite(x) else None
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from math import comb
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proofs_checks.audit.core import exact
 from proofs_checks.claims.collapse_bounds import merged_minority, without_class
@@ -15,16 +15,19 @@ from proofs_checks.static import Measurement, Trials, hull
 from proofs_checks.static_values import relative_length
 from proofs_checks.verdict import Rigor
 
+if TYPE_CHECKING:
+    from proofs_checks.features import FeatureOptimum
+
 GAP = 1e-8  # relative, ten times below the resolution of the statements
 
 
 @lru_cache(maxsize=256)
-def optimum(case: FeatureCase) -> Measurement:
-    """J as a ball around the interval between a network's objective and a dual bound."""
+def solved(case: FeatureCase) -> FeatureOptimum:
+    """The optimum over features, with a certificate where there is one; for measurements and certificates alike."""
     from proofs_checks.features import ufm, upfm
 
     solve = ufm if case.model == "ufm" else upfm
-    found = solve(
+    return solve(
         classes=case.K,
         per_class=list(case.per_class),
         loss=case.loss,
@@ -33,6 +36,11 @@ def optimum(case: FeatureCase) -> Measurement:
         bias=case.bias,
         gap=GAP,
     )
+
+
+def optimum(case: FeatureCase) -> Measurement:
+    """J as a ball around the interval between a network's objective and a dual bound."""
+    found = solved(case)
     if found.certificate is None:
         return Measurement(
             {}, Rigor.NUMERICAL, undecided=f"the optimum is not certified: {found.reason}"

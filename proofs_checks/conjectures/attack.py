@@ -21,6 +21,7 @@ from proofs_checks import cases as case_sets
 from proofs_checks.conjectures.attack_judging import NOT_MEASURED, Budget, Judge
 from proofs_checks.conjectures.attack_models import Adaptor, adaptor
 from proofs_checks.conjectures.attack_shrink import shrink
+from proofs_checks.conjectures.budget import check_budget
 from proofs_checks.conjectures.report import Counterexample, RefuteReport, conclude
 from proofs_checks.conjectures.statement_certificate import certify_statement
 from proofs_checks.conjectures.statement_sides import sides_of
@@ -28,7 +29,6 @@ from proofs_checks.measure import AnyCase
 from proofs_checks.registry import statement as find
 from proofs_checks.static_models import MODELS
 from proofs_checks.verdict import Rigor, Status, Verdict
-from theory.errors import LemmataError
 from theory.statement import Statement
 
 SECONDS = 60.0  # where neither seconds nor cases are given
@@ -108,7 +108,7 @@ def attack(
         LemmataError: a budget, seed or number of processes out of range; a model without cases.
     """
     target = find(statement) if isinstance(statement, str) else statement
-    _check(seconds, cases, seed, jobs)
+    check_budget(seconds, cases, seed, jobs)
     budget = Budget(SECONDS if seconds is None and cases is None else seconds, cases)
     own, seen = adaptor(target), _Seen()
     found: tuple[AnyCase, Verdict] | None = None
@@ -240,14 +240,3 @@ def _at_most_numerical(rigor: Rigor) -> Rigor:
 
 def _exp(x: float) -> float:
     return math.exp(x) if x < 709 else math.inf
-
-
-def _check(seconds: Any, cases: Any, seed: Any, jobs: Any) -> None:
-    if seconds is not None and not (
-        isinstance(seconds, int | float) and math.isfinite(seconds) and seconds > 0
-    ):
-        raise LemmataError(f"seconds = {seconds!r}: give a positive number")
-    for name, value, least in (("cases", cases, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not (name == "cases" and value is None) and not (whole and value >= least):
-            raise LemmataError(f"{name} = {value!r}: give a whole number of at least {least}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,7 +10,7 @@ from typing import Any
 
 from proofs_checks.certificate import Certificate
 from proofs_checks.files import write_json
-from proofs_checks.verdict import Rigor, decimal
+from proofs_checks.verdict import Rigor, decimal, finite
 
 # A conjecture that is vacuous on a larger share of the cases has not been searched.
 ALMOST_ALL = 0.99
@@ -68,9 +67,9 @@ class Counterexample:
         return {
             "case": dict(self.case),
             "conclusion": self.conclusion,
-            "lhs": decimal(logs[0]) if logs else _finite(self.lhs),
-            "rhs": decimal(logs[1]) if logs else _finite(self.rhs),
-            "error": _finite(self.error),
+            "lhs": decimal(logs[0]) if logs else finite(self.lhs),
+            "rhs": decimal(logs[1]) if logs else finite(self.rhs),
+            "error": finite(self.error),
             "rigor": str(self.rigor),
             "certificate": certificate,
             "shapes": dict(self.shapes),
@@ -100,8 +99,8 @@ class ConstantRange:
         """Plain data."""
         return {
             "better": self.better,
-            "supported": _finite(self.supported),
-            "refuted": _finite(self.refuted),
+            "supported": finite(self.supported),
+            "refuted": finite(self.refuted),
             "tightest": None if self.tightest is None else dict(self.tightest),
             "counterexample": None
             if self.counterexample is None
@@ -154,7 +153,7 @@ class RefuteReport:
         """
         tightest = None
         if self.tightest is not None:
-            tightest = {"ratio": _finite(self.tightest[0]), "case": dict(self.tightest[1])}
+            tightest = {"ratio": finite(self.tightest[0]), "case": dict(self.tightest[1])}
         path = out / "certificate.json" if out is not None else None
         found = self.counterexample
         return {
@@ -199,7 +198,3 @@ def conclude(*, refuted: bool, cases: int, deciding: int, vacuous: int) -> tuple
             f"none of {cases} cases was decided; the two sides are closer than the error bound, or infinite"
         )
     return SearchStatus.SURVIVED, ""
-
-
-def _finite(x: float | None) -> float | None:
-    return x if x is not None and math.isfinite(x) else None

@@ -14,6 +14,7 @@ from typing import Any
 
 from numerics.program_search import one_thread
 from proofs_checks.conjectures.batches import Outcome
+from proofs_checks.conjectures.budget import check_budget
 from proofs_checks.conjectures.confirm import Confirm
 from proofs_checks.conjectures.conjecture import Conjecture
 from proofs_checks.conjectures.free_constants import search_constant
@@ -54,7 +55,7 @@ def search(
         LemmataError: bad arguments; a conjecture that cannot be evaluated, or is not a number on some case, with the
             line; a strategy that draws nothing.
     """
-    _check(seconds, cases, seed, jobs)
+    check_budget(seconds, cases, seed, jobs)
     with one_thread(), Workers(jobs) as workers:
         # what is loaded on first use is not charged to the budget
         import proofs_checks.conjectures.judge
@@ -158,17 +159,6 @@ def tightest(confirm: Confirm, outcome: Outcome) -> tuple[float, dict[str, Any]]
     case = outcome.tightest[1]
     log_ratio = float(confirm.exact(case).log_ratio)
     return (math.exp(log_ratio) if log_ratio < 709 else math.inf), case.to_json()
-
-
-def _check(seconds: float | None, cases: int | None, seed: int, jobs: int) -> None:
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise LemmataError(f"seconds = {seconds!r}: give a positive number")
-    if cases is not None and (type(cases) is not int or cases < 1):
-        raise LemmataError(f"cases = {cases!r}: at least one case is needed")
-    if type(seed) is not int or seed < 0:
-        raise LemmataError(f"seed = {seed!r}: a seed is a nonnegative integer")
-    if type(jobs) is not int or jobs < 1:
-        raise LemmataError(f"jobs = {jobs!r}: at least one process is needed")
 
 
 __all__ = ["search"]

@@ -19,18 +19,9 @@ def features(violation: Violation, raw: Raw) -> Makers:
     identity = [[int(j == k) for k in range(case.K)] for j in range(case.K)]
 
     def J() -> Array:
-        from proofs_checks.claims.collapse import GAP
-        from proofs_checks.features import ufm, upfm
+        from proofs_checks.claims.collapse import solved
 
-        found = (ufm if case.model == "ufm" else upfm)(
-            classes=case.K,
-            per_class=list(case.per_class),
-            loss=case.loss,
-            lambda_w=case.lambda_W,
-            lambda_h=case.lambda_H,
-            bias=case.bias,
-            gap=GAP,
-        )
+        found = solved(case)
         if found.certificate is None:
             raise NoProgram(f"the optimum is not certified: {found.reason}")
         if found.certificate.claim["width"] > case.width:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from proofs_checks import registry
+from proofs_checks.conjectures.budget import check_budget
 from proofs_checks.conjectures.case import ConjectureCase
 from proofs_checks.conjectures.conjecture import Conjecture
 from proofs_checks.conjectures.replays import casefile, verdict_on
@@ -98,14 +99,7 @@ def refute(
     from proofs_checks.conjectures.attack import attack
     from proofs_checks.conjectures.search import search
 
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise LemmataError(f"seconds = {seconds!r}: give a positive number")
-    if cases is not None and cases < 1:
-        raise LemmataError(f"cases = {cases!r}: at least one case is needed")
-    if seed < 0:
-        raise LemmataError(f"seed = {seed!r}: a seed is a nonnegative integer")
-    if jobs < 1:
-        raise LemmataError(f"jobs = {jobs!r}: at least one process is needed")
+    check_budget(seconds, cases, seed, jobs)  # before a file is executed
     found = find(target) if isinstance(target, str) else target
     if isinstance(found, Conjecture):
         try:

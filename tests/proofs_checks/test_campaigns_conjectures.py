@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
@@ -19,6 +17,7 @@ from proofs_checks.campaigns.run import CampaignRun, campaign
 from proofs_checks.campaigns.summary import summarise
 from proofs_checks.conjectures.replays import replay
 from proofs_checks.conjectures.targets import find
+from tests.proofs_checks.campaign_tools import part, rows
 from theory.errors import LemmataError
 
 CONJECTURES = """
@@ -52,41 +51,12 @@ def free(case):
 
 CASES = {"cauchy": pairs, "halved": pairs}
 """
-Rows = list[dict[str, Any]]
 
 
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
     path = tmp_path / "spec.toml"
     return path
-
-
-@pytest.fixture
-def thread() -> Iterator[Executor]:
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
-
-
-@pytest.fixture
-def go(spec: Path, tmp_path: Path, thread: Executor) -> Callable[..., CampaignRun]:
-    def run(**changes: Any) -> CampaignRun:
-        return campaign(spec, changes.pop("out", tmp_path / "out"), executor=thread, **changes)
-
-    return run
-
-
-def rows(folder: Path) -> Rows:
-    """All rows but for the seconds, in order."""
-    out: Rows = []
-    for path in sorted((folder / "parts").glob("part-*.parquet")):
-        out += pq.read_table(path).to_pylist()
-    for row in out:
-        del row["seconds"]
-    return sorted(out, key=lambda r: (r["target"], r["point"], r["replicate"]))
-
-
-def part(folder: Path, unit: int) -> Path:
-    return folder / "parts" / f"part-{unit:08d}.parquet"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from proofs_checks.campaigns.executors import Cluster
 from proofs_checks.campaigns.run import CampaignRun, Interrupted, campaign
 from proofs_checks.campaigns.store import locked
 from proofs_checks.campaigns.summary import summarise
+from tests.proofs_checks.campaign_tools import part, rows
 from theory.errors import LemmataError
 
 SPEC = """
@@ -31,7 +32,6 @@ chunk = 4
 [grid]
 d = [1, 2, 3]
 """
-Rows = list[dict[str, Any]]
 
 
 @pytest.fixture
@@ -39,34 +39,6 @@ def spec(tmp_path: Path) -> Path:
     path = tmp_path / "spec.toml"
     path.write_text(SPEC)
     return path
-
-
-@pytest.fixture
-def thread() -> Iterator[Executor]:
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
-
-
-@pytest.fixture
-def go(spec: Path, tmp_path: Path, thread: Executor) -> Callable[..., CampaignRun]:
-    def run(**changes: Any) -> CampaignRun:
-        return campaign(spec, changes.pop("out", tmp_path / "out"), executor=thread, **changes)
-
-    return run
-
-
-def rows(folder: Path) -> Rows:
-    """All rows but for the seconds, in order."""
-    out: Rows = []
-    for path in sorted((folder / "parts").glob("part-*.parquet")):
-        out += pq.read_table(path).to_pylist()
-    for row in out:
-        del row["seconds"]
-    return sorted(out, key=lambda r: (r["target"], r["point"], r["replicate"]))
-
-
-def part(folder: Path, unit: int) -> Path:
-    return folder / "parts" / f"part-{unit:08d}.parquet"
 
 
 def test_every_case_has_one_row_and_a_second_run_repeats_nothing(

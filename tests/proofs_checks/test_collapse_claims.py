@@ -245,9 +245,9 @@ def test_without_a_certificate_nothing_is_decided(monkeypatch: pytest.MonkeyPatc
         return replace(real(**options), certificate=None, reason="it was lost")
 
     monkeypatch.setattr(features, "ufm", uncertified)
-    claims.optimum.cache_clear()
+    claims.solved.cache_clear()
     (verdict,) = judge([c.UFM_CE_VALUE], feature("ufm", "ce", (2, 2), 0.1))
-    claims.optimum.cache_clear()
+    claims.solved.cache_clear()
     assert verdict.status is Status.UNDECIDED and "it was lost" in verdict.reason
 
 
