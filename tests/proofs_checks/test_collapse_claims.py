@@ -296,11 +296,11 @@ def test_bounds_for_thresholds_exist_at_every_scale(L: float) -> None:
 
 def test_a_value_that_is_certified_for_wider_features_alone_is_numerical() -> None:
     case = feature("upfm", "ce", (3, 3), 0.02)
-    assert claims.optimum.__wrapped__(case).rigor is Rigor.PROVED
+    assert claims.optimum(case).rigor is Rigor.PROVED
     narrow = FeatureCase.create("upfm", "ce", (3, 3), lambda_W=1, lambda_H=1, width=1)
-    assert claims.optimum.__wrapped__(narrow).rigor is Rigor.PROVED  # zero at every width
+    assert claims.optimum(narrow).rigor is Rigor.PROVED  # zero at every width
     narrow = FeatureCase.create("upfm", "ce", (3, 3), lambda_W=0.02, lambda_H=0.02, width=1)
-    found = claims.optimum.__wrapped__(narrow)
+    found = claims.optimum(narrow)
     assert found.rigor is Rigor.NUMERICAL and "of 2 coordinates" in found.note
 
 
