@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,23 +12,15 @@ from typing import Any
 from proofs_checks import cases as case_sets
 from proofs_checks.constants import constants, sharpen
 from proofs_checks.data import Dataset
-from proofs_checks.derivations import derivation_status, load_derivation
-from proofs_checks.measure import (
-    LANES,
-    AnyCase,
-    batch_of,
-    chunks,
-    has_time,
-    measure_batch,
-    other_model,
-    settle,
-)
+from proofs_checks.derivations import load_derivation
+from proofs_checks.measure import AnyCase
 from proofs_checks.profile import profile
 from proofs_checks.registry import origin
 from proofs_checks.registry import statement as find
 from proofs_checks.report import Report, StatementReport
 from proofs_checks.static_models import read_case
-from proofs_checks.verdict import Rigor, Status, Verdict
+from proofs_checks.verdict import Verdict
+from proofs_checks.verify_jobs import Derivations, Progress, Table, run
 from theory.errors import LemmataError
 from theory.statement import Statement
 
@@ -49,7 +38,6 @@ __all__ = [
     "verify",
 ]
 
-Progress = Callable[[int], None]
 CASEFILE = "lemmata-casefile/1"
 MOST_BYTES = 64 << 20  # of a case file
 
@@ -91,56 +79,9 @@ def _campaign(
     workers: int | None = None,
 ) -> tuple[list[list[Verdict]], list[float]]:
     """Verdicts and seconds, per statement."""
-    parts = [(members, [cases[i] for i in members]) for members in chunks(cases, LANES)]
-    rows: list[list[Verdict | None]] = [[None] * len(cases) for _ in statements]
-    seconds = [0.0] * len(statements)
-
-    def collect(members: list[int], found: tuple[list[list[Verdict]], list[float]]) -> None:
-        for row, batch_verdicts in zip(rows, found[0], strict=True):
-            for index, verdict in zip(members, batch_verdicts, strict=True):
-                row[index] = verdict
-        for k, spent in enumerate(found[1]):
-            seconds[k] += spent
-        if progress is not None:
-            progress(len(members))
-
-    count = min(workers or os.cpu_count() or 1, len(parts))
-    if count <= 1:
-        for members, own in parts:
-            collect(members, _measure(statements, own))
-    else:
-        with ProcessPoolExecutor(count) as pool:
-            jobs = {pool.submit(_measure, statements, own): members for members, own in parts}
-            for job in as_completed(jobs):
-                collect(jobs[job], job.result())
-    return [[v for v in row if v is not None] for row in rows], seconds
-
-
-def _measure(
-    statements: Sequence[Statement], cases: Sequence[AnyCase]
-) -> tuple[list[list[Verdict]], list[float]]:
-    """One batch, in whatever process; the shared integration is divided evenly."""
-    start = time.perf_counter()
-    fitting = [k for k, s in enumerate(statements) if s.setting.model == cases[0].model]
-    found = [[_foreign(s, case) for case in cases] for s in statements]
-    seconds = [0.0] * len(statements)
-    if fitting and not has_time(cases[0]):
-        rows = settle([statements[k] for k in fitting], cases)
-        for k, row in zip(fitting, rows, strict=True):
-            found[k], seconds[k] = row, (time.perf_counter() - start) / len(fitting)
-    elif fitting:
-        measured = measure_batch([statements[k] for k in fitting], batch_of(cases))
-        own = [t.seconds for t in measured.trackers]
-        rest = (time.perf_counter() - start - sum(own)) / len(own)
-        for k, row, spent in zip(fitting, measured.verdicts, own, strict=True):
-            found[k], seconds[k] = row, spent + rest
-    return found, seconds
-
-
-def _foreign(statement: Statement, case: AnyCase) -> Verdict:
-    """The verdict on a case of another model."""
-    reason = other_model(statement, case)
-    return Verdict(statement.id, case.hash, Status.VACUOUS, Rigor.NUMERICAL, reason=reason)
+    table = Table(statements, len(cases), progress)
+    run(table.jobs(cases), workers)
+    return table.rows(), table.seconds
 
 
 def verify(
@@ -175,14 +116,19 @@ def verify(
         for kind, members in case_sets.groups(statements).items()
         for own in [[statements[k] for k in members]]
     ]
-    rows: dict[int, StatementReport] = {}
+    checks = Derivations(statements)
+    jobs = checks.jobs()
+    tables = []
     for members, case_list in own_cases:
-        found, seconds = _campaign([statements[k] for k in members], case_list, progress=progress)
-        for k, row, spent in zip(members, found, seconds, strict=True):
-            start = time.perf_counter()
-            status, error = derivation_status(statements[k])
-            spent += time.perf_counter() - start
-            rows[k] = StatementReport(statements[k], tuple(row), status, error, spent)
+        table = Table([statements[k] for k in members], len(case_list), progress)
+        tables.append((members, table))
+        jobs += table.jobs(case_list)
+    run(jobs)
+    rows: dict[int, StatementReport] = {}
+    for members, table in tables:
+        for k, row, spent in zip(members, table.rows(), table.seconds, strict=True):
+            (status, error), seconds = checks.found[k]
+            rows[k] = StatementReport(statements[k], tuple(row), status, error, spent + seconds)
     everything = tuple(case for _, case_list in own_cases for case in case_list)
     report = Report(_version(), seed, tuple(rows[k] for k in range(len(statements))), everything)
     if out is not None:
