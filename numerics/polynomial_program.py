@@ -15,7 +15,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from numerics.errors import NumericsError
 
@@ -213,6 +212,8 @@ class Form:
     """
 
     def __init__(self, variables: int, polynomials: Sequence[Terms]) -> None:
+        from scipy import sparse  # not before there is a polynomial: it costs more than numpy
+
         self.program = Program(variables, (m for terms in polynomials for _, m in terms))
         rows, columns, entries = [], [], []
         for row, terms in enumerate(polynomials):
