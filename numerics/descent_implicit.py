@@ -1,0 +1,122 @@
+"""Implicit steps: G(z', z) = 0 solved for z', lane by lane, and linearised for the error bound.
+
+For a proximal point step G = z' + γF(z') - z. Newton's method solves it, in one step where F is affine (with one more
+as iterative refinement); a fixed-point iteration contracts where γL < 1. Neither is trusted: the residual
+G(z', z) is evaluated, in extended precision for the bound, and |DG⁻¹ G| is charged as local error, so that an
+inexact inner solution is covered like rounding. For monotone F, |DG⁻¹| <= 1 and the residual itself bounds it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from numerics.descent_bounds import Frame, linearise
+from numerics.descent_graph import Traced, trace
+from numerics.descent_types import Array
+
+MOST = 60  # Newton steps
+MOST_FIXED = 20_000
+HALVINGS = 12
+
+
+class Implicit:
+    """Solves G(z', z, *rest) = 0 for a batch; ``inner`` is "newton" or "fixed-point"."""
+
+    def __init__(self, residual: Traced, inner: str) -> None:
+        self._graph, self._inner = residual.value, inner
+        self._jacobian: Any = None
+
+    def __call__(self, z: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
+        """z' (B, N), and where it solves the equation up to rounding (B,)."""
+        solve = self._newton if self._inner == "newton" else self._fixed
+        with torch.no_grad():
+            new, left = solve(z, rest)
+        return new, left <= self._tolerance(new, z, rest)
+
+    def _tolerance(self, new: Tensor, z: Tensor, rest: tuple[Tensor, ...]) -> Tensor:
+        """64 √N rounding units of what the residual is a sum of: z', z and γF = G - z' + z."""
+        applied = self._graph(new, z, *rest) - new + z
+        size = new.norm(dim=1) + z.norm(dim=1) + applied.norm(dim=1)
+        return 64.0 * float(torch.finfo(z.dtype).eps) * z.shape[1] ** 0.5 * size
+
+    def _newton(self, z: Tensor, rest: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        if self._jacobian is None:
+            self._jacobian = trace(self._columns, z, z, *rest)
+        new, value = z, self._graph(z, z, *rest)
+        left = value.norm(dim=1)
+        for _ in range(MOST):
+            slope = self._jacobian(new, z, *rest)
+            step = torch.linalg.solve_ex(slope, value)[0]
+            better = torch.zeros_like(left, dtype=torch.bool)
+            length = torch.ones_like(left)
+            for _ in range(HALVINGS):
+                candidate = new - length[:, None] * step
+                at = self._graph(candidate, z, *rest)
+                size = at.norm(dim=1)
+                take = ~better & (size < left)
+                new = torch.where(take[:, None], candidate, new)
+                value = torch.where(take[:, None], at, value)
+                left = torch.where(take, size, left)
+                better |= take
+                # A residual of the size of rounding is not worth a shorter step.
+                small = left <= self._tolerance(new, z, rest)
+                if bool((better | small).all()):
+                    break
+                length = torch.where(better, length, 0.5 * length)
+            if not bool(better.any()):
+                break
+        return new, left
+
+    def _columns(self, new: Tensor, z: Tensor, *rest: Tensor) -> Tensor:
+        """The Jacobian in its first argument, (B, N, N)."""
+        basis = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+
+        def one(direction: Tensor) -> Any:
+            along = direction.expand_as(new)
+            return torch.func.jvp(lambda q: self._graph(q, z, *rest), (new,), (along,))[1]
+
+        return torch.func.vmap(one)(basis).permute(1, 2, 0)
+
+    def _fixed(self, z: Tensor, rest: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        new = z
+        value = self._graph(new, z, *rest)
+        left = value.norm(dim=1)
+        for _ in range(MOST_FIXED):
+            candidate = new - value
+            at = self._graph(candidate, z, *rest)
+            size = at.norm(dim=1)
+            take = size < left
+            new = torch.where(take[:, None], candidate, new)
+            value = torch.where(take[:, None], at, value)
+            left = torch.where(take, size, left)
+            if not bool(take.any()):
+                break
+        return new, left
+
+    @staticmethod
+    def linearise(
+        frame: Frame, residual: Traced, new: Tensor, z: Tensor, rest: tuple[Tensor, ...], k: int
+    ) -> tuple[Array, Array, Array, Any]:
+        """DΦ Q, |δ|, the second-order term and whether no switch is undecided, at z' = ``new``."""
+        # DG is wanted itself, so the frame is that of the coordinates. The radii of z' are not known yet; those of z
+        # stand in for them, which is right for monotone F, and are corrected below.
+        size = frame.r.shape[1]
+        eye = np.broadcast_to(np.eye(size), frame.Q.shape)
+        guess = np.where(frame.known[:, None], frame.error, 0.0) + 2.0**-56 * frame.scale[:, None]
+        found = linearise(residual, new, (z, *rest), eye, guess, frame.scale, k)
+        with np.errstate(all="ignore"):
+            fine = np.asarray(np.isfinite(found.image).all(axis=(1, 2)), dtype=np.bool_)
+            A = np.where(fine[:, None, None], found.image, np.eye(size))
+            fine &= np.linalg.cond(A) < 1e12
+            inverse = np.linalg.inv(np.where(fine[:, None, None], A, np.eye(size)))
+            image = np.matmul(inverse, frame.Q)
+            local = np.einsum("bij,bj->bi", np.abs(inverse), np.abs(found.wide).astype(np.float64))
+            reach = np.einsum("bij,bj->bi", np.abs(image), frame.r) + 2.0 * local
+            longer = np.linalg.norm(reach, axis=1) / np.linalg.norm(guess, axis=1)
+            longer = np.where(longer > 1.0, longer, 1.0) ** 2  # also where both are zero
+            second = np.einsum("bij,bj->bi", np.abs(inverse), found.second) * longer[:, None]
+        return image, local, second, found.clear(reach) & fine
