@@ -193,13 +193,16 @@ class Context:
             if undefined_part(e) is None:
                 continue
             strict = [c for c in self.earlier.values() if c.relation.op == "<" and not c.premises]
-            culprit = undefined_part(e, Facts.of(c.relation for c in strict))
+            facts = Facts.of(c.relation for c in strict)
+            culprit = undefined_part(e, facts)
             if culprit is not None:
                 raise self.fail(
                     f"{culprit} must be shown to be positive before {e} has a meaning",
                     self.counterexample(Rel(sympy.Integer(0), "<", culprit)),
                 )
             for c in strict:  # record those that are needed
+                if not facts.called_upon(c.relation):
+                    continue
                 rest = Facts.of(b.relation for b in strict if b is not c)
                 if undefined_part(e, rest) is not None:
                     self.used[c.name] = c

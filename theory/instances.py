@@ -11,14 +11,16 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache, lru_cache
 from typing import Any
 
 import flint
 import sympy
-from flint import arb, fmpq
+from flint import arb
 from sympy import Expr, Symbol
 
 from theory.errors import DerivationError
+from theory.instance_numbers import ZERO, Dual, Number, add, exact, lift, mul, parts, power
 from theory.normal_form import normal
 from theory.symbols import (
     START,
@@ -38,61 +40,6 @@ PRECISION = 200
 DIMENSION = 2
 
 
-@dataclass(frozen=True)
-class Dual:
-    """A value and its time derivative."""
-
-    value: arb
-    slope: arb
-
-
-Number = Any  # arb or Dual
-ZERO = arb(0)
-
-
-def _parts(a: Number) -> tuple[arb, arb]:
-    return (a.value, a.slope) if isinstance(a, Dual) else (a, ZERO)
-
-
-def _lift(a: Number, value: arb, derivative: arb) -> Number:
-    return Dual(value, derivative * a.slope) if isinstance(a, Dual) else value
-
-
-def _add(a: Number, b: Number) -> Number:
-    (u, p), (v, q) = _parts(a), _parts(b)
-    return Dual(u + v, p + q) if isinstance(a, Dual) or isinstance(b, Dual) else u + v
-
-
-def _mul(a: Number, b: Number) -> Number:
-    (u, p), (v, q) = _parts(a), _parts(b)
-    return Dual(u * v, u * q + p * v) if isinstance(a, Dual) or isinstance(b, Dual) else u * v
-
-
-def _power(a: Number, exponent: Fraction) -> Number:
-    u, _ = _parts(a)
-
-    def raised(base: arb, k: Fraction) -> arb:
-        if k.denominator == 1:
-            return base ** int(k)
-        if base > 0 or k > 0:
-            return (
-                base.sqrt() ** int(2 * k)
-                if k.denominator == 2
-                else base ** arb(fmpq(k.numerator, k.denominator))
-            )
-        return arb("nan")
-
-    if not isinstance(a, Dual):
-        return raised(u, exponent)
-    if exponent == 1:
-        return a
-    return _lift(
-        a,
-        raised(u, exponent),
-        arb(fmpq(exponent.numerator, exponent.denominator)) * raised(u, exponent - 1),
-    )
-
-
 def _sign(a: arb, e: Expr) -> int:
     if a > 0:
         return 1
@@ -105,16 +52,6 @@ def _sign(a: arb, e: Expr) -> int:
 
 class Undetermined(Exception):
     """A sign could not be decided on this instance; another instance is drawn."""
-
-
-def exact(value: Any) -> arb:
-    """A ball around an int, a Fraction or a sympy Rational."""
-    q = (
-        Fraction(int(value.p), int(value.q))
-        if isinstance(value, sympy.Rational)
-        else Fraction(value)
-    )
-    return arb(fmpq(q.numerator, q.denominator))
 
 
 @dataclass
@@ -232,35 +169,41 @@ class _Evaluator:
         self.moving = moving
 
     def run(self, e: Expr, where: dict[Symbol, int]) -> Any:
-        if isinstance(e, sympy.Rational):
-            return exact(e)
-        if isinstance(e, Symbol):
-            return arb(where[e]) if e in where else self.instance.symbol(e)
-        if isinstance(e, sympy.NumberSymbol):
-            return {sympy.pi: arb.pi, sympy.E: arb.const_e}[e]()
-        if isinstance(e, (Vec, Atom)):
-            return self._indexed(e, where)
-        if isinstance(e, (sympy.Sum, MaxOver)):
-            return self._over(e, where)
-        if isinstance(e, sympy.Add):
-            return self._total([self.run(a, where) for a in e.args])
-        if isinstance(e, sympy.Mul):
-            return self._product([self.run(a, where) for a in e.args])
-        if isinstance(e, sympy.Pow) and isinstance(e.exp, sympy.Rational):
-            return _power(self.run(e.base, where), Fraction(int(e.exp.p), int(e.exp.q)))
-        if isinstance(e, sympy.Pow):
-            base, exponent = self.run(e.base, where), self.run(e.exp, where)
-            return self._function(sympy.exp, _mul(exponent, self._function(sympy.log, base, e)), e)
-        if isinstance(e, Inner):
-            a, b = (self.run(c, where) for c in e.args)
-            return self._total([_mul(p, q) for p, q in zip(a, b, strict=True)])
-        if isinstance(e, Norm):
-            a = self.run(e.args[0], where)
-            if not isinstance(a, list):
-                a = [a]  # the zero vector
-            return _power(self._total([_mul(p, p) for p in a]), Fraction(1, 2))
-        if isinstance(e, Rate):
-            return self._rate(e, where)
+        return getattr(self, _rule(e.__class__))(e, where)
+
+    def _rational(self, e: Any, where: dict[Symbol, int]) -> arb:
+        return exact(e)
+
+    def _symbol(self, e: Any, where: dict[Symbol, int]) -> arb:
+        return arb(where[e]) if e in where else self.instance.symbol(e)
+
+    def _number(self, e: Any, where: dict[Symbol, int]) -> arb:
+        return {sympy.pi: arb.pi, sympy.E: arb.const_e}[e]()
+
+    def _add(self, e: Any, where: dict[Symbol, int]) -> Any:
+        return self._total([self.run(a, where) for a in e.args])
+
+    def _mul(self, e: Any, where: dict[Symbol, int]) -> Any:
+        return self._product([self.run(a, where) for a in e.args])
+
+    def _pow(self, e: Any, where: dict[Symbol, int]) -> Number:
+        base, exponent = e.args
+        if isinstance(exponent, sympy.Rational):
+            return power(self.run(base, where), Fraction(int(exponent.p), int(exponent.q)))
+        logarithm = self._function(sympy.log, self.run(base, where), e)
+        return self._function(sympy.exp, mul(self.run(exponent, where), logarithm), e)
+
+    def _inner(self, e: Any, where: dict[Symbol, int]) -> Number:
+        a, b = (self.run(c, where) for c in e.args)
+        return self._total([mul(p, q) for p, q in zip(a, b, strict=True)])
+
+    def _norm(self, e: Any, where: dict[Symbol, int]) -> Number:
+        a = self.run(e.args[0], where)
+        if not isinstance(a, list):
+            a = [a]  # the zero vector
+        return power(self._total([mul(p, p) for p in a]), Fraction(1, 2))
+
+    def _other(self, e: Any, where: dict[Symbol, int]) -> Any:
         if len(e.args) == 1:
             return self._function(e.func, self.run(e.args[0], where), e)
         raise DerivationError(f"{e}: instances cannot evaluate {type(e).__name__}")
@@ -293,7 +236,7 @@ class _Evaluator:
             return self._total(terms)
         best = terms[0]
         for term in terms[1:]:
-            best = term if _sign(_parts(term)[0] - _parts(best)[0], e) > 0 else best
+            best = term if _sign(parts(term)[0] - parts(best)[0], e) > 0 else best
         return best
 
     def _total(self, terms: list[Any]) -> Any:
@@ -302,7 +245,7 @@ class _Evaluator:
             return [self._total(list(c)) for c in zip(*vectors, strict=True)]
         out: Number = ZERO
         for a in terms:
-            out = _add(out, a)
+            out = add(out, a)
         return out
 
     def _product(self, factors: list[Any]) -> Any:
@@ -312,21 +255,21 @@ class _Evaluator:
             if isinstance(a, list):
                 vector = a
             else:
-                scalar = _mul(scalar, a)
-        return scalar if vector is None else [_mul(scalar, c) for c in vector]
+                scalar = mul(scalar, a)
+        return scalar if vector is None else [mul(scalar, c) for c in vector]
 
     def _function(self, kind: Any, a: Number, e: Expr) -> Number:
-        u, _ = _parts(a)
+        u, _ = parts(a)
         if kind is sympy.exp:
-            return _lift(a, u.exp(), u.exp())
+            return lift(a, u.exp(), u.exp())
         if kind is sympy.log:
             if not u > 0:
                 raise Undetermined(f"{e}: logarithm of a number that is not positive")
-            return _lift(a, u.log(), 1 / u)
+            return lift(a, u.log(), 1 / u)
         if kind is sympy.tanh:
-            return _lift(a, u.tanh(), 1 - u.tanh() ** 2)
+            return lift(a, u.tanh(), 1 - u.tanh() ** 2)
         if kind is sympy.Abs:
-            return _mul(a, arb(_sign(u, e)))
+            return mul(a, arb(_sign(u, e)))
         if kind is sympy.sign:
             return arb(_sign(u, e))
         if kind in (Relu, Indicator):
@@ -340,8 +283,8 @@ class _Evaluator:
         if self.instance.flow:
             moved = _Evaluator(self.instance, True).run(e.args[0], where)
             if isinstance(moved, list):
-                return [_parts(c)[1] for c in moved]
-            return _parts(moved)[1]
+                return [parts(c)[1] for c in moved]
+            return parts(moved)[1]
         terms = []
         for term in sympy.Add.make_args(normal(e)):
             c, rate = term.as_coeff_Mul()
@@ -356,12 +299,38 @@ class _Evaluator:
         return self._total(terms)
 
 
+_KINDS: tuple[tuple[Any, str], ...] = (
+    (sympy.Rational, "_rational"),
+    (Symbol, "_symbol"),
+    (sympy.NumberSymbol, "_number"),
+    ((Vec, Atom), "_indexed"),
+    ((sympy.Sum, MaxOver), "_over"),
+    (sympy.Add, "_add"),
+    (sympy.Mul, "_mul"),
+    (sympy.Pow, "_pow"),
+    (Inner, "_inner"),
+    (Norm, "_norm"),
+    (Rate, "_rate"),
+)
+
+
+@cache
+def _rule(kind: Any) -> str:
+    """The method that evaluates expressions of a kind."""
+    return next((name for base, name in _KINDS if issubclass(kind, base)), "_other")
+
+
 def free_indices(relation: Rel) -> list[Symbol]:
     """Free index symbols of a relation that are used as indices (not sizes), in a fixed order."""
+    return list(_free_indices(relation))
+
+
+@lru_cache(maxsize=1 << 12)
+def _free_indices(relation: Rel) -> tuple[Symbol, ...]:
     used: set[Symbol] = set()
     for side in (relation.lhs, relation.rhs):
         for a in sympy.preorder_traversal(side):
             if isinstance(a, (Vec, Atom)):
                 used |= {i for i in a.indices if isinstance(i, Symbol)}
     free = relation.lhs.free_symbols | relation.rhs.free_symbols
-    return sorted(used & free, key=str)
+    return tuple(sorted(used & free, key=str))

@@ -9,6 +9,7 @@ defined. `is_zero` decides, when it says yes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import permutations, product
 from math import factorial, prod
 
@@ -32,12 +33,17 @@ from theory.symbols import (
 
 _OPAQUE = (Atom, Inner, Norm, Indicator, Rate, Vec, ExprWithLimits)
 _POSITIVE_OPAQUE = (Norm, Indicator)
+_MOST = 1 << 16  # normal forms that are kept
 _ORDERS = 720  # ways of naming the indices of a nested sum that are tried for the canonical one
 
 
 def normal(e: Expr) -> Expr:
     """The normal form of an expression; vectors become sums of coefficient times vector."""
-    e = sympy.sympify(e)
+    return _normal(e if isinstance(e, Expr) else sympy.sympify(e))
+
+
+@lru_cache(maxsize=_MOST)
+def _normal(e: Expr) -> Expr:
     if not e.args or isinstance(e, (Vec, Atom)):
         return e
     if isinstance(e, (sympy.Sum, MaxOver)):
@@ -288,7 +294,11 @@ def elementary(e: Expr) -> Expr:
 
 def is_zero(e: Expr) -> bool:
     """Whether an expression is identically zero; ``False`` means that it could not be shown."""
-    d = normal(e)
+    return _vanishes(normal(e))
+
+
+@lru_cache(maxsize=_MOST)
+def _vanishes(d: Expr) -> bool:
     if d == 0:
         return True
     if is_vector(d):

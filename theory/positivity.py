@@ -7,8 +7,9 @@ positive. ``False`` means "not shown".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import sympy
 from sympy import Expr
@@ -16,24 +17,63 @@ from sympy import Expr
 from theory.normal_form import normal
 from theory.symbols import Indicator, MaxOver, Norm, Rel, Relu
 
+_MOST = 1 << 15  # results that are kept
 
-@dataclass(frozen=True)
+
+@lru_cache(maxsize=_MOST)
+def _canonical(e: Expr) -> Expr:
+    """The same for expressions whose normal forms agree after an expansion."""
+    return sympy.expand(normal(e))
+
+
+@lru_cache(maxsize=_MOST)
+def _fact(relation: Rel) -> Expr:
+    return _canonical(relation.gap)
+
+
+@lru_cache(maxsize=_MOST)
+def _factored(e: Expr) -> tuple[Expr, ...]:
+    """Other forms of a sum that may show its sign."""
+    return tuple(f for f in (sympy.factor_terms(e), sympy.factor(e)) if f != e)
+
+
+@dataclass(frozen=True, eq=False)
 class Facts:
-    """Expressions known to be non-negative (strict: positive), in normal form."""
+    """Expressions known to be non-negative (strict: positive).
 
-    known: tuple[tuple[Expr, bool], ...] = ()
+    Attributes:
+        known: canonical form -> whether it is positive.
+        needed: those that proofs have called upon so far.
+    """
+
+    known: Mapping[Expr, bool] = field(default_factory=dict)
+    needed: set[Expr] = field(default_factory=set)
+    _proved: dict[tuple[Expr, bool, bool], bool] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, relations: Iterable[Rel]) -> Facts:
         """Every relation a <= b says that b - a is non-negative; a = b says nothing here."""
-        return cls(tuple((normal(r.gap), r.op == "<") for r in relations if r.op != "="))
+        known: dict[Expr, bool] = {}
+        for r in relations:
+            if r.op != "=":
+                gap = _fact(r)
+                known[gap] = known.get(gap, False) or r.op == "<"
+        return cls(known)
+
+    def called_upon(self, relation: Rel) -> bool:
+        """Whether a proof may have needed what this relation says."""
+        return relation.op != "=" and _fact(relation) in self.needed
 
     def holds(self, e: Expr, *, strict: bool) -> bool:
         """Whether a fact says that e is non-negative (positive)."""
-        d = normal(e)
-        return any(
-            (s or not strict) and (d == k or sympy.expand(d - k) == 0) for k, s in self.known
-        )
+        if not self.known:
+            return False
+        d = _canonical(e)
+        found = self.known.get(d)
+        if found is None or (strict and not found):
+            return False
+        self.needed.add(d)
+        return True
 
 
 NONE = Facts()
@@ -50,17 +90,23 @@ def is_positive(e: Expr, facts: Facts = NONE) -> bool:
 
 
 def _prove(e: Expr, facts: Facts, *, strict: bool, factor: bool = True) -> bool:
+    key = (e, strict, factor)
+    known = facts._proved
+    if key not in known:
+        if len(known) >= _MOST:
+            known.clear()
+        known[key] = _search(e, facts, strict=strict, factor=factor)
+    return known[key]
+
+
+def _search(e: Expr, facts: Facts, *, strict: bool, factor: bool) -> bool:
     if _structural(e, facts, strict=strict, factor=factor):
         return True
-    if facts.known and facts.holds(e, strict=strict):
+    if facts.holds(e, strict=strict):
         return True
     # a factored form is tried once: its factors are not factored again
-    for form in (
-        (sympy.factor_terms(e), sympy.factor(e)) if factor and isinstance(e, sympy.Add) else ()
-    ):
-        if form != e and _structural(form, facts, strict=strict, factor=False):
-            return True
-    return False
+    forms = _factored(e) if factor and isinstance(e, sympy.Add) else ()
+    return any(_structural(form, facts, strict=strict, factor=False) for form in forms)
 
 
 def _structural(e: Expr, facts: Facts, *, strict: bool, factor: bool) -> bool:

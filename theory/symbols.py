@@ -41,7 +41,7 @@ class _Indexed(Expr):
     @property
     def label(self) -> str:
         """The name without indices."""
-        return str(self.args[0])
+        return str(self.args[0].name)
 
     @property
     def indices(self) -> tuple[Expr, ...]:
