@@ -96,8 +96,10 @@ def verify(
 
     Without --data the cases are the default ones and the shipped real data.
 
-    A derivation that was verified before, by the same sources and versions, is not checked again; this is remembered
-    in the user's cache directory, or in the one that LEMMATA_CACHE names (LEMMATA_CACHE=off: check everything).
+    A derivation that was verified before, by the same sources and
+    versions, is not checked again. This is remembered in the user's cache
+    directory, or in the one that LEMMATA_CACHE names; LEMMATA_CACHE=off
+    checks everything.
     """
     from lemmata.cli import render, staging, terminal
 
