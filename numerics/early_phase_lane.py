@@ -1,0 +1,426 @@
+"""Compiled: one lane through the early phase, in windows at whose ends all neurons meet.
+
+A window is as long as the envelope of the neglected forces allows (see ``numerics.early_phase_kernel``); at
+its end every pair of a moving neuron is clear of its kink by thrice its error, so that any engine can go on
+from there. Whatever is not a plain crossing ends the early phase shortly before it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numerics.compiled_field import clipped_ldexp, compiled, force_of_output, slope_bound
+from numerics.compiled_types import (
+    BALANCE,
+    DEAD,
+    END,
+    EXPONENT,
+    EXPONENT0,
+    EXPONENT_START,
+    KINKS,
+    LABEL,
+    MANTISSA2,
+    NEVER,
+    OUTER,
+    PATTERN,
+    RADIUS,
+    STEPS,
+    TIME,
+    TOP,
+    TOP_EXPONENT,
+    VALID,
+    WEIGHT,
+    Lane,
+    Points,
+    padded,
+)
+from numerics.early_phase_kernel import (
+    ENVELOPE,
+    FASTER,
+    KINK,
+    LENGTH,
+    LONGEST,
+    MARGIN,
+    RATE,
+    START,
+    TROUBLE,
+    clear_of_kinks,
+    force_of_pattern,
+    move,
+    near_level,
+)
+from numerics.ensemble_suprema import LOG2, OUTPUT, WANTED, log_bounds, raise_to
+from numerics.ensemble_values import quantities_at
+
+# The bounds on |g'| hold for |f| up to this.
+LARGEST_OUTPUT = 0.05
+# The rate of the envelope may be exceeded by this factor before a window is done anew.
+RESERVE = 1.25
+# Fraction of the time that the tolerance leaves, for a window that is not the last one.
+FRACTION = 0.4
+# A window that is shorter than this many time constants is not worth it.
+SHORTEST = 0.05
+ATTEMPTS = 12
+LIMIT = 32
+TINY = 1e-300
+# Distance of the nodes for outputs at the end of a window, in time constants.
+SPACING = 0.03
+NODES = 32
+
+
+class Neurons(NamedTuple):
+    """The neurons of one lane, sharing memory with the engine's ``Lane``; names and shapes as there."""
+
+    num: Any
+    cnt: Any
+    w: Any
+    v: Any
+    exponent: Any
+    s: Any
+    order: Any
+    dead: Any
+    radius: Any
+    top: Any
+    label: Any
+    top_exponent: Any
+    exponent_start: Any
+    balance: Any
+
+
+def neurons_of(lane: Lane) -> Neurons:
+    """Views of the arrays of a lane."""
+    return Neurons(
+        num=lane.num, cnt=lane.cnt, w=lane.wg[WEIGHT], v=lane.fl[OUTER], exponent=lane.il[EXPONENT],
+        s=lane.pz[PATTERN], order=lane.order, dead=lane.bits[DEAD], radius=lane.fl[RADIUS], top=lane.fl[TOP],
+        label=lane.il[LABEL], top_exponent=lane.il[TOP_EXPONENT], exponent_start=lane.il[EXPONENT_START],
+        balance=lane.fl[BALANCE],
+    )  # fmt: skip
+
+
+class Early(NamedTuple):
+    """Workspace for the early phase of one lane at a time.
+
+    g (2, n): see ``early_forces``. nodes (m,), at_nodes (m, n + 2): for outputs. kinks (most, KINK),
+    count (1,): those found. rows (4, d), window (4,), out (2,), keep (d + 2, H), keep_s (n, H).
+    """
+
+    g: Any
+    nodes: Any
+    at_nodes: Any
+    kinks: Any
+    count: Any
+    rows: Any
+    window: Any
+    out: Any
+    keep: Any
+    keep_s: Any
+
+
+def early_workspace(n: int, d: int, h: int) -> Early:
+    """Memory for the early phase of one lane at a time."""
+    z, H = np.zeros, padded(h)
+    return Early(
+        g=z((2, n)), nodes=z(NODES), at_nodes=z((NODES, n + 2)), kinks=z((4 * n * h + 16, KINK)),
+        count=z(1, dtype=np.int64), rows=z((4, d)), window=z(4), out=z(2), keep=z((d + 2, H)), keep_s=z((n, H)),
+    )  # fmt: skip
+
+
+@compiled
+def early_forces(p: Points, g: Any) -> None:
+    """g[0] = g_i(0), g[1] = |x_i|^2 sup|g_i'| over the outputs that are admitted."""
+    for i in range(p.y.size):
+        g[0, i] = force_of_output(p, 0.0, p.y[i])
+        g[1, i] = slope_bound(p, -LARGEST_OUTPUT, LARGEST_OUTPUT, p.y[i]) * p.norms[i] ** 2
+
+
+@compiled
+def begin(p: Points, lane: Neurons, h: int, row: Any) -> bool:
+    """Read the pattern off the signs at t = 0; False, and no pattern, where a pair is too close to its kink."""
+    n, d = p.X.shape
+    for j in range(h):
+        for c in range(d):
+            row[c] = lane.w[c, j]
+        for i in range(n):
+            z = 0.0
+            for c in range(d):
+                z += p.X[i, c] * row[c]
+            lane.s[i, j] = 1.0 if z > 0.0 else 0.0
+        if not _zero(lane, j) and not clear_of_kinks(
+            p, lane.s, j, row, lane.v[j], lane.radius[j], -1
+        ):
+            lane.s[:, :] = 0.0
+            return False
+    return True
+
+
+@compiled
+def _zero(lane: Neurons, j: int) -> bool:
+    total = abs(lane.v[j])
+    for c in range(lane.w.shape[0]):
+        total += abs(lane.w[c, j])
+    return total == 0.0
+
+
+@compiled
+def _census(p: Points, lane: Neurons, h: int, g: Any, G: Any) -> tuple[float, float, int]:
+    """The largest rate, F in units of the largest exponent, and that exponent."""
+    d = p.X.shape[1]
+    top = lane.exponent[0]
+    for j in range(h):
+        top = max(top, lane.exponent[j])
+    fastest, total = 0.0, 0.0
+    for j in range(h):
+        rate, _, _ = force_of_pattern(p, g, lane.s, j, G)
+        fastest = max(fastest, rate)
+        square = lane.v[j] * lane.v[j]
+        for c in range(d):
+            square += lane.w[c, j] * lane.w[c, j]
+        theta = math.sqrt(square) + lane.radius[j]
+        total += clipped_ldexp(0.5 * theta * theta, 2 * (lane.exponent[j] - top))
+    return fastest, MARGIN * total, top
+
+
+@compiled
+def _place_nodes(nodes: Any, length: float, rate: float) -> int:
+    """Nodes at 0, and towards the end of the window, where outputs are largest; returns their number."""
+    count, back = 0, 0.0
+    while count < nodes.size - 1 and back < rate * length:
+        nodes[count] = length - back / rate
+        count += 1
+        back += SPACING * math.exp(2.0 * back)
+    nodes[count] = 0.0
+    count += 1
+    for k in range(count // 2):
+        nodes[k], nodes[count - 1 - k] = nodes[count - 1 - k], nodes[k]
+    return count
+
+
+@compiled
+def _outputs(
+    p: Points, sup: Any, nodes: Any, at_nodes: Any, count: int, window: Any, log_scale: float
+) -> None:
+    """Raise max_i |f_i| by its values at the nodes and by what may lie between them."""
+    n = p.y.size
+    S = window[RATE]
+    for m in range(count):
+        value, high, low = 0.0, 0.0, 0.0
+        here = at_nodes[m]
+        if m + 1 < count:
+            step = nodes[m + 1] - nodes[m]
+            largest = here[n] * MARGIN * math.exp(2.0 * S * step)
+        for i in range(n):
+            size, error = abs(here[i]), p.norms[i] * here[n + 1]
+            value, low, high = max(value, size), max(low, size - error), max(high, size + error)
+            if m + 1 < count:
+                # |f_i'| <= 2 S |x_i| F
+                after = abs(at_nodes[m + 1, i]) + p.norms[i] * at_nodes[m + 1, n + 1]
+                between = 0.5 * (size + error + after) + S * step * p.norms[i] * largest
+                high = max(high, min(max(between, after), p.norms[i] * largest))
+        value, _, _ = log_bounds(value, 0.0, log_scale, 1.0)
+        _, low, _ = log_bounds(low, 0.0, log_scale, 1.0)
+        _, _, high = log_bounds(high, 0.0, log_scale, 1.0)
+        raise_to(sup, OUTPUT, value, low, high, window[START] + nodes[m])
+
+
+@compiled
+def _all_neurons(
+    p: Points,
+    lane: Neurons,
+    h: int,
+    e: Early,
+    m: int,
+    top: int,
+    log_eps: float,
+    sup: Any,
+    start: Any,
+) -> int:
+    """Move all neurons through the window; stops at the first that cannot."""
+    d = p.X.shape[1]
+    w = e.rows[3]
+    for j in range(h):
+        for c in range(d):
+            w[c] = lane.w[c, j]
+        weight2 = clipped_ldexp(1.0, 2 * (lane.exponent[j] - top))
+        log_unit = 2.0 * (log_eps + lane.exponent[j] * LOG2)
+        code, v, r = move(
+            p, e.g, lane.s, j, w, lane.v[j], lane.radius[j], e.window, weight2, log_unit, e.nodes[:m], e.at_nodes,
+            e.kinks, e.count, sup, start[j], e.rows, e.out,
+        )  # fmt: skip
+        if code != 0:
+            return code
+        for c in range(d):
+            lane.w[c, j] = w[c]
+        lane.v[j], lane.radius[j] = v, r
+    return 0
+
+
+@compiled
+def _normalise(lane: Neurons, h: int) -> None:
+    d = lane.w.shape[0]
+    for j in range(h):
+        square = lane.v[j] * lane.v[j]
+        for c in range(d):
+            square += lane.w[c, j] * lane.w[c, j]
+        if square > 0.0:
+            _, shift = math.frexp(math.sqrt(square))
+            if abs(shift) > LIMIT:
+                lane.exponent[j] += shift
+                for c in range(d):
+                    lane.w[c, j] = math.ldexp(lane.w[c, j], -shift)
+                lane.v[j] = math.ldexp(lane.v[j], -shift)
+                lane.radius[j] = math.ldexp(lane.radius[j], -shift)
+
+
+@compiled
+def hand_over(p: Points, lane: Neurons, h: int) -> None:
+    """What the general engine asks of a state that it did not reach itself."""
+    n, d = p.X.shape
+    top = lane.exponent[0]
+    for j in range(h):
+        top = max(top, lane.exponent[j])
+    total = 0.0
+    for j in range(h):
+        r = clipped_ldexp(lane.radius[j], lane.exponent[j] - top)
+        total += r * r
+        active, square = 0.0, lane.v[j] * lane.v[j]
+        for i in range(n):
+            active += lane.s[i, j]
+        for c in range(d):
+            square += lane.w[c, j] * lane.w[c, j]
+        for i in range(n):
+            if active == 0.0 and not lane.dead[i, j]:
+                # a neuron that has come to rest on a kink stays there
+                z = 0.0
+                for c in range(d):
+                    z += p.X[i, c] * lane.w[c, j]
+                level = 3.0 * p.norms[i] * lane.radius[j] + near_level(
+                    d, math.sqrt(square), p.norms[i]
+                )
+                if abs(z) <= level:
+                    lane.order[i, j] = NEVER
+    for j in range(lane.v.size):
+        lane.label[j], lane.top[j], lane.top_exponent[j] = 0, math.sqrt(total), top
+    lane.cnt[VALID] = 0
+
+
+@compiled
+def _keep(lane: Neurons, e: Early, back: bool) -> None:
+    """Remember the lane's state and pattern, or go back to what was remembered."""
+    d = lane.w.shape[0]
+    if back:
+        lane.w[:, :], lane.v[:], lane.radius[:] = e.keep[:d], e.keep[d], e.keep[d + 1]
+        lane.s[:, :] = e.keep_s
+    else:
+        e.keep[:d], e.keep[d], e.keep[d + 1] = lane.w, lane.v, lane.radius
+        e.keep_s[:, :] = lane.s
+
+
+@compiled
+def _room(e: Early, S: float, slopes: float, farthest: float, budget: float) -> float:
+    """How long a window may be: the integral of the neglected forces, and the largest output."""
+    if slopes == 0.0:
+        return math.inf
+    envelope = e.window[ENVELOPE]
+    room = math.log1p(budget * 2.0 * S / (envelope * slopes)) / (2.0 * S)
+    return min(room, math.log(LARGEST_OUTPUT / (envelope * farthest)) / (2.0 * S))
+
+
+@compiled
+def early_window(
+    p: Points,
+    lane: Neurons,
+    h: int,
+    e: Early,
+    goal: float,
+    budget: float,
+    log_eps: float,
+    sup: Any,
+    start: Any,
+) -> tuple[bool, float]:
+    """One window towards ``goal``. Returns whether the early phase goes on, and what it used of ``budget``.
+
+    Args:
+        budget: what the integral of the neglected forces may still reach, relative to a neuron.
+        sup, start: see ``numerics.ensemble_suprema``.
+    """
+    fastest, F, top = _census(p, lane, h, e.g, e.rows[0])
+    t, window, wanted = lane.num[TIME], e.window, sup[OUTPUT, WANTED] > 0.0
+    slopes, farthest = e.g[1].sum(), p.norms.max()
+    scale = clipped_ldexp(lane.num[MANTISSA2], 2 * (lane.cnt[EXPONENT0] + top))
+    window[START], window[ENVELOPE] = t, max(scale * F, TINY)
+    S = max(RESERVE * fastest, TINY)
+    _keep(lane, e, False)
+    kept_sup, kept_count = sup.copy(), e.count[0]
+    left, cut, goes_on = goal - t, math.inf, True
+    for _ in range(ATTEMPTS):
+        room = _room(e, S, slopes, farthest, budget)
+        if room < left:
+            goes_on = S * room > 10.0
+            room *= FRACTION if goes_on else 0.9
+        length = min(min(left, room), min(LONGEST / S, cut))
+        if not length > 0.0 or (length < left and S * length < SHORTEST):
+            return False, 0.0
+        end = goal if length == left else t + length
+        window[LENGTH], window[RATE] = end - t, S
+        m = _place_nodes(e.nodes, window[LENGTH], S) if wanted else 0
+        e.at_nodes[:, :] = 0.0
+        code = _all_neurons(p, lane, h, e, m, top, log_eps, sup, start)
+        if code == 0:
+            if wanted:
+                _outputs(p, sup, e.nodes, e.at_nodes, m, window, 2.0 * (log_eps + top * LOG2))
+            lane.num[TIME] = end
+            lane.cnt[STEPS] += 1
+            lane.cnt[KINKS] += e.count[0] - kept_count
+            _normalise(lane, h)
+            used = window[ENVELOPE] * slopes * math.expm1(2.0 * S * window[LENGTH]) / (2.0 * S)
+            return goes_on and cut == math.inf, used
+        _keep(lane, e, True)
+        sup[:, :] = kept_sup
+        e.count[0] = kept_count
+        if code == FASTER:
+            S = RESERVE * e.out[1]
+        elif code == TROUBLE:
+            cut = 0.9 * e.out[0]
+    return False, 0.0
+
+
+@compiled
+def early_lane(
+    p: Points, lane: Neurons, h: int, e: Early, tolerance: float, log_eps: float, sup: Any, start: Any,
+    stops: Any, recorded: Any, work: Any,
+) -> int:  # fmt: skip
+    """Carry a lane from t = 0 as far as the early phase goes; its time stays 0 where there is none.
+
+    Args:
+        stops (m,): increasing times at which the quantities are written to recorded (m, quantities, 2).
+        work: for ``quantities_at``.
+
+    Returns:
+        The number of stops that were reached.
+    """
+    e.count[0], k, budget = 0, 0, tolerance
+    if not begin(p, lane, h, e.rows[0]):
+        return 0
+    early_forces(p, e.g)
+    goes_on = True
+    while goes_on and budget > 0.0 and lane.num[TIME] < lane.num[END]:
+        goal = lane.num[END]
+        if k < stops.size and stops[k] < goal:
+            goal = stops[k]
+        if goal > lane.num[TIME]:
+            goes_on, used = early_window(p, lane, h, e, goal, budget, log_eps, sup, start)
+            budget -= used
+        while k < stops.size and stops[k] <= lane.num[TIME]:
+            quantities_at(
+                p, lane.w, lane.v, lane.exponent, lane.radius, math.inf, lane.num[MANTISSA2],
+                lane.cnt[EXPONENT0], log_eps, start, lane.balance, lane.exponent_start, sup, work, recorded[k],
+            )  # fmt: skip
+            k += 1
+    if lane.num[TIME] > 0.0:
+        hand_over(p, lane, h)
+        return k
+    lane.s[:, :] = 0.0
+    return 0
