@@ -1,8 +1,9 @@
-"""The interface of an integration engine; ``numerics.flow.integrate`` is one implementation.
+"""The interface of the integration engine: ``numerics.flow.integrate`` implements ``Integrator``.
 
-A faster engine (compiled, or on a GPU) stands behind the same protocol: it takes a
-``FlowProblem``, calls observers with ``StepView``s and returns a ``FlowResult``. Consumers must not
-rely on how lanes are grouped into views, only on the order of the steps within a lane.
+The engine takes a ``FlowProblem``, calls observers with ``StepView``s and returns a ``FlowResult``. A view
+is a block of steps: rows sorted by lane, then by time, up to as many consecutive steps of each running lane
+as fit (a number that depends on the shape of the problem alone). Consumers must not rely on how steps are
+grouped into views, only on their order within a lane.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Observer(Protocol):
     """Sees every accepted step, exactly once, in order of time within each lane."""
 
     def on_step(self, step: StepView) -> None:
-        """Look at the step; its arrays must not be written to."""
+        """Look at the steps; their arrays must not be written to."""
         ...
 
 
@@ -31,9 +32,10 @@ class Horizon(Protocol):
     """Moves the end times while the integration runs."""
 
     def __call__(self, step: StepView) -> Array:
-        """End times (L,) for ``step.lanes``; a time before the end of the step means "stop now".
+        """End times (R,) for ``step.lanes``; the one in a lane's last row counts.
 
-        Called after the observers have seen the step.
+        Called after the observers have seen the block. The lane ends with the first of its steps that
+        reaches its end time; steps behind that one have been seen, but the result does not contain them.
         """
         ...
 

@@ -20,10 +20,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.events import NEVER
+from numerics.compiled_types import NEVER, Points
 from numerics.polynomials import first_order
 from numerics.problem import FlowStatus
-from numerics.taylor import Data
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -37,14 +36,14 @@ MAX_GROUPS = 6
 Probe = Callable[[int, Bools], tuple[Array, Array]]
 
 
-def near_threshold(data: Data, w: Array, v: Array) -> Array:
+def near_threshold(point_norms: Array, w: Array, v: Array) -> Array:
     """(L, h, n) level below which <w_j, x_i> is not distinguished from zero.
 
     Relative to |(w_j, v_j)| and not to |w_j|: from an unbalanced start w_j may pass through zero.
     """
     norms = np.sqrt((w * w).sum(axis=2) + v * v)
-    count = 16.0 + 2.0 * data.X.shape[1]
-    return count * UNIT * norms[:, :, None] * data.norms
+    count = 16.0 + 2.0 * w.shape[2]
+    return count * UNIT * norms[:, :, None] * point_norms
 
 
 @dataclass
@@ -52,7 +51,7 @@ class Assignment:
     """Patterns at the start of the next step.
 
     Args:
-        mask, order: (L, h, n) as for ``numerics.events.locate``.
+        mask, order: (L, h, n) as for ``numerics.compiled_events``.
         failure: row of the batch -> (status, neuron, point, explanation).
         row, neuron, point: (K,) the flips. before, after: (K,) dz/dt on both sides.
     """
@@ -67,7 +66,7 @@ class Assignment:
     after: Array = field(default_factory=lambda: np.zeros(0))
 
 
-def drift_of(data: Data, v: Array, g: Array, bits: Array, points: Ints) -> tuple[Array, Array]:
+def drift_of(data: Points, v: Array, g: Array, bits: Array, points: Ints) -> tuple[Array, Array]:
     """dz/dt of pairs and its rounding level: v sum_i' bits_i' g_i' <x_i', x_i>.
 
     Args:
@@ -81,7 +80,7 @@ def drift_of(data: Data, v: Array, g: Array, bits: Array, points: Ints) -> tuple
 
 
 def assign(
-    data: Data,
+    data: Points,
     w: Array,
     v: Array,
     z: Array,
@@ -98,7 +97,7 @@ def assign(
         forced: (L, h, n) pairs that are on the kink whatever their z (an event ended here).
         dead: (L, h, n) pairs with z = 0 for ever.
     """
-    near = (forced | (np.abs(z) <= near_threshold(data, w, v))) & ~dead
+    near = (forced | (np.abs(z) <= near_threshold(data.norms, w, v))) & ~dead
     kink_order = np.where(dead, NEVER, 0).astype(np.int64)
     result = Assignment(mask=mask.copy(), order=kink_order)
     wrong = (mask != (z > 0)) & ~near & ~dead
@@ -140,7 +139,7 @@ def assign(
     return result
 
 
-def _groups(data: Data, points: Ints) -> list[list[tuple[int, bool]]]:
+def _groups(data: Points, points: Ints) -> list[list[tuple[int, bool]]]:
     """Points grouped by parallelism, with True where the point is oriented as the group's first."""
     groups: list[list[tuple[int, bool]]] = []
     for i in points:
@@ -157,7 +156,7 @@ def _groups(data: Data, points: Ints) -> list[list[tuple[int, bool]]]:
 
 
 def _assign_neuron(
-    data: Data,
+    data: Points,
     v: Array,
     g: Array,
     near: Bools,

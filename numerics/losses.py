@@ -11,7 +11,7 @@ For each loss, with g = -dl/df:
 
 All losses are convex in f. That is used: the part of the Hessian of the training loss that comes
 from l'' is positive semidefinite, and drops out of the one-sided Lipschitz bound in
-``numerics.radii``.
+``numerics.compiled_bounds``.
 
 All functions act elementwise on float64 arrays that broadcast; y is +-1 except for ``squared``.
 """

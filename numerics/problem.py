@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -231,6 +232,40 @@ class Kink:
 
 
 @dataclass(frozen=True)
+class KinkTable:
+    """Many kinks as arrays (K,), one entry per kink; the names are those of ``Kink``."""
+
+    lane: Ints
+    t: Array
+    neuron: Ints
+    point: Ints
+    active: Bools
+    zdot_before: Array
+    zdot_after: Array
+    t_error: Array
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[tuple[int, float, int, int, bool, float, float, float]]
+    ) -> KinkTable:
+        """From tuples in the order of the fields."""
+        kinds = (np.int64, np.float64, np.int64, np.int64, np.bool_, *[np.float64] * 3)
+        columns = list(zip(*rows, strict=True)) or [()] * len(kinds)
+        return cls(*(np.array(c, dtype=k) for c, k in zip(columns, kinds, strict=True)))
+
+    def kinks(self, which: slice) -> tuple[Kink, ...]:
+        """Some of them, one by one."""
+        columns = (
+            self.lane, self.t, self.neuron, self.point, self.active,
+            self.zdot_before, self.zdot_after, self.t_error,
+        )  # fmt: skip
+        rows = zip(*(c[which].tolist() for c in columns), strict=True)
+        return tuple(
+            Kink(a, t, j, i, s, before, after, e) for a, t, j, i, s, before, after, e in rows
+        )
+
+
+@dataclass(frozen=True)
 class FlowResult:
     """The outcome, lane by lane. A lane that is not ``ok`` is valid up to ``t``.
 
@@ -240,7 +275,7 @@ class FlowResult:
         status: (B,) of ``FlowStatus``. reason: (B,) text, empty for ``ok``. t: (B,).
         W: (B, h, d). V: (B, h). exponent: (B, h) integers.
         radius: (B, h) bound on the Euclidean error of (W_j, V_j), in the units of W and V.
-        kinks: ordered by lane, then by time.
+        kink_table: ordered by lane, then by time; see ``kinks``.
         drift: (B,) maximum over steps and neurons of |Q_j(t) - Q_j(0)| / |w_j(t)|^2 for the
             conserved Q_j = v_j^2 - |w_j|^2, which is 0 for a balanced start.
         steps: (B,) accepted steps. evaluations: (B,) series and residual evaluations of the field.
@@ -253,7 +288,7 @@ class FlowResult:
     V: Array
     exponent: Ints
     radius: Array
-    kinks: tuple[Kink, ...]
+    kink_table: KinkTable
     drift: Array
     steps: Ints
     evaluations: Ints
@@ -263,9 +298,15 @@ class FlowResult:
         """(B,) True where the lane reached its end time."""
         return np.array([s is FlowStatus.ok for s in self.status])
 
+    @cached_property
+    def kinks(self) -> tuple[Kink, ...]:
+        """All kinks, ordered by lane, then by time."""
+        return self.kink_table.kinks(slice(None))
+
     def kinks_of(self, lane: int) -> tuple[Kink, ...]:
         """The kinks of one lane, in order of time."""
-        return tuple(k for k in self.kinks if k.lane == lane)
+        first, last = np.searchsorted(self.kink_table.lane, (lane, lane + 1))
+        return self.kink_table.kinks(slice(int(first), int(last)))
 
     def summary(self) -> dict[str, Any]:
         """Counts of the statuses, and the extremes of radius, drift, steps and kinks."""
@@ -274,5 +315,5 @@ class FlowResult:
             "radius": float(self.radius.max()),
             "drift": float(self.drift.max()),
             "steps": int(self.steps.max()),
-            "kinks": len(self.kinks),
+            "kinks": int(self.kink_table.lane.size),
         }

@@ -1,4 +1,4 @@
-"""What a kink does to the error radii, and which near misses leave the trajectory undecided."""
+"""What kinks do to the error radii where several of them meet; see ``numerics.compiled_kinks``."""
 
 from __future__ import annotations
 
@@ -8,21 +8,40 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.components import Components
-from numerics.events import NEVER, unit_columns
+from numerics.compiled_types import NEVER, Points
 from numerics.kinks import UNIT, Assignment, near_threshold
-from numerics.polynomials import clearance, powers, to_bernstein
-from numerics.radii import StepBounds
-from numerics.taylor import Data
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 MAX_AMBIGUOUS = 4
-SAMPLES = 33
 # How far zdot may vary over the window in which the true kink lies.
 MAX_VARIATION = 0.5
+
+
+@dataclass(frozen=True)
+class StepBounds:
+    """Radii at the end of a step, and the rates behind them.
+
+    Args:
+        radius, top: (L, h) of the neurons, and of their components. force, theta: (L, h) suprema of
+            |G_j| and |theta_j|. force_error: (L, h) bound on the error of G_j.
+    """
+
+    radius: Array
+    top: Array
+    force: Array
+    theta: Array
+    force_error: Array
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Components of neurons: unit (L, h) of a neuron relative to its component, same (L, h, h)."""
+
+    unit: Array
+    same: Bools
 
 
 @dataclass
@@ -39,7 +58,7 @@ class KinkBounds:
     undecided: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
-def _parallel(data: Data, i: int, others: Ints) -> Bools:
+def _parallel(data: Points, i: int, others: Ints) -> Bools:
     """Which points are parallel to point i."""
     u = data.X[i] / data.norms[i]
     unit = data.X[others] / data.norms[others][:, None]
@@ -47,13 +66,13 @@ def _parallel(data: Data, i: int, others: Ints) -> Bools:
     return np.asarray(gap <= 8 * UNIT)
 
 
-def _speeds(data: Data, v: float, g: Array, bits: Array, i: int) -> Array:
+def _speeds(data: Points, v: float, g: Array, bits: Array, i: int) -> Array:
     """dz_i/dt for several patterns bits: (C, n)."""
     return v * (bits * (g * data.gram[i])).sum(axis=1)
 
 
 def _range_of_speeds(
-    data: Data, v: float, g: Array, old: Bools, new: Bools, i: int, ambiguous: Ints
+    data: Points, v: float, g: Array, old: Bools, new: Bools, i: int, ambiguous: Ints
 ) -> tuple[float, float, float]:
     """Largest |after|/|before|, smallest speed, over the bits of points that may flip meanwhile.
 
@@ -77,7 +96,7 @@ def _range_of_speeds(
 
 
 def cross(
-    data: Data,
+    data: Points,
     assignment: Assignment,
     old_mask: Bools,
     w: Array,
@@ -86,7 +105,7 @@ def cross(
     g: Array,
     turn: Array,
     bounds: StepBounds,
-    parts: Components,
+    parts: Parts,
 ) -> KinkBounds:
     """Apply the saltation factors of all flips of ``assignment``.
 
@@ -112,7 +131,7 @@ def cross(
         smallest = np.where(stops, before, np.minimum(before, after))
         ratio, slow = after / before, before
         jump = np.abs(assignment.after - assignment.before) / norm
-        level = near_threshold(data, w, v)
+        level = near_threshold(data.norms, w, v)
         location = np.abs(z[row, j, i]) + level[row, j, i] / 4.0
         # Other points of the same neuron whose flip falls into the same window.
         window = 3.0 * data.norms * r[:, None] + level[row, j]
@@ -156,66 +175,8 @@ def cross(
             old, unit = result.radius[a, b], parts.unit[a, b]
             result.radius[a, b] = worst[k] * old + shift[k]
             gain = (worst[k] ** 2 - 1.0) * (unit * old) ** 2
-            members = parts.same[a, b] > 0
+            members = parts.same[a, b]
             combined = np.sqrt(((parts.unit[a] * result.radius[a])[members] ** 2).sum())
             together = np.sqrt(result.top[a, b] ** 2 + gain) + unit * shift[k]
             result.top[a, members] = np.fmin(together, combined)
     return result
-
-
-def ambiguous_pairs(
-    data: Data,
-    z: Array,
-    step: Array,
-    mask: Bools,
-    order: Ints,
-    fresh: Bools,
-    radius: Array,
-) -> dict[int, tuple[int, int]]:
-    """Rows where some |z_ij| has, within its error, a minimum that is not a sure crossing.
-
-    Where |z| <= error the trajectory must be on its way: away from a kink that it has just crossed
-    (``fresh``) at the start of the step, or towards the next one at the end of the step.
-
-    Args:
-        z: (L, p+1, h, n) coefficients. step: (L,) length in their unit.
-        mask, order, fresh: (L, h, n); order as in ``numerics.events.locate``. radius: (L, h).
-    """
-    lanes, size, h, n = z.shape
-    level = (radius[:, :, None] * data.norms).reshape(lanes, h * n)
-    orders = order.reshape(lanes, h * n)
-    flat = z.reshape(lanes, size, h * n)
-    row, pair = np.nonzero(~(clearance(flat, step) > level) & (orders < size))
-    if row.size == 0:
-        return {}
-    sign = np.where(mask, 1.0, -1.0).reshape(lanes, h * n)
-    a = unit_columns(flat, sign, orders, step, row, pair)
-    shift = orders[row, pair]
-    for m in np.unique(shift[shift > 0]):
-        columns = np.flatnonzero(shift == m)
-        a[m:, columns] = a[:-m, columns]
-        a[:m, columns] = 0.0
-    error = level[row, pair]
-    within = ~(to_bernstein(a).min(axis=0) > error)
-    row, pair, a, error = row[within], pair[within], a[:, within], error[within]
-    if row.size == 0:
-        return {}
-    table = powers(np.linspace(0.0, 1.0, SAMPLES), size - 1)
-    slope = np.zeros_like(table)
-    slope[:, 1:] = table[:, :-1] * np.arange(1, size)
-    # Sums over a contiguous axis keep the result of a pair independent of the others.
-    polynomials = np.ascontiguousarray(a.T)[:, None]
-    values = (table[None] * polynomials).sum(axis=2)
-    slopes = (slope[None] * polynomials).sum(axis=2)
-    low = ~(values > error[:, None])
-    just_left = fresh.reshape(lanes, h * n)[row, pair]
-    rising = slopes > 0
-    rising[:, 0] = True  # a fresh pair starts on the kink, where only its leading term counts
-    leaving = np.cumprod(low & rising, axis=1).astype(bool) & just_left[:, None]
-    arriving = np.cumprod((low & (slopes < 0))[:, ::-1], axis=1).astype(bool)[:, ::-1]
-    # A pair that turns back before it was clear of the kink may not have crossed at all.
-    returns = just_left & low.all(axis=1) & ~leaving.all(axis=1)
-    bad = (low & ~leaving & ~arriving).any(axis=1) | returns
-    return {
-        int(a0): divmod(int(p0), n) for a0, p0 in zip(row[bad][::-1], pair[bad][::-1], strict=True)
-    }

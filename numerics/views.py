@@ -1,4 +1,4 @@
-"""What an observer sees of an accepted step: dense output for several lanes at once."""
+"""What an observer sees of an accepted step: dense output a block of them at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Step:
     """The dense output of one step: polynomials in s = (t - t0)/tau on [0, 1].
 
     Args:
-        w: (L, p+1, h, d). v: (L, p+1, h). w1: (L, h, d), v1: (L, h) the state that the next step
+        w: (R, p+1, h, d). v: (R, p+1, h). w1: (R, h, d), v1: (R, h) the state that the next step
         starts from (the polynomial at s = 1, rounded once).
     """
 
@@ -33,19 +33,20 @@ class Step:
 
 @dataclass(frozen=True)
 class StepView:
-    """One accepted step in each of L lanes, inside one activation pattern each.
+    """A block of accepted steps, one per row, inside one activation pattern each.
+
+    Rows are sorted by lane, then by time: a lane may have several, which follow each other.
 
     The true weights are exp(log_eps) * 2**exponent_j * (W_j, V_j). In every lane the steps cover
     [0, t] without gaps and in order; a lane whose end time is 0 has one step of length 0.
 
     Args:
-        problem: the problem. lanes: (L,) indices into its lanes.
-        t0, tau: (L,) start and length of the step. mask: (L, h, n) activations on its interior.
-        exponent: (L, h). log_eps: (L,).
-        radius: (L, h) bound, for the whole step, on the Euclidean error of (W_j, V_j).
-        global_radius: (L,) the same for all weights of the lane together, in units of
+        problem: the problem. lanes: (R,) indices into its lanes, which may repeat.
+        t0, tau: (R,) start and length of the step. mask: (R, h, n) activations on its interior.
+        exponent: (R, h). log_eps: (R,).
+        radius: (R, h) bound, for the whole step, on the Euclidean error of (W_j, V_j).
+        global_radius: (R,) the same for all weights of the lane together, in units of
             exp(log_eps) * 2**max_j(exponent_j).
-        unit: (L,) and series_w, series_v: Taylor coefficients in (t - t0)/unit; see ``coef_w``.
     """
 
     problem: FlowProblem
@@ -58,30 +59,32 @@ class StepView:
     log_eps: Array
     radius: Array
     global_radius: Array
-    unit: Array
-    series_w: Array
-    series_v: Array
     step: Step
 
     @property
     def order(self) -> int:
         """Degree p of the dense output."""
-        return int(self.series_v.shape[1]) - 1
+        return int(self.step.v.shape[1]) - 1
 
     @property
     def coef_w(self) -> Array:
         """(p+1, L, h, d) Taylor coefficients of W in t - t0."""
-        scale = powers(1.0 / self.unit, self.order)
-        return np.moveaxis(self.series_w * scale[:, :, None, None], 1, 0)
+        scale = powers(self._rate, self.order)
+        return np.moveaxis(self.step.w * scale[:, :, None, None], 1, 0)
 
     @property
     def coef_v(self) -> Array:
         """(p+1, L, h) Taylor coefficients of V in t - t0."""
-        scale = powers(1.0 / self.unit, self.order)
-        return np.moveaxis(self.series_v * scale[:, :, None], 1, 0)
+        scale = powers(self._rate, self.order)
+        return np.moveaxis(self.step.v * scale[:, :, None], 1, 0)
+
+    @property
+    def _rate(self) -> Array:
+        """(R,) 1/tau, and 0 on a step of length 0, of which only the state is known."""
+        return np.where(self.tau > 0, 1.0 / np.where(self.tau > 0, self.tau, 1.0), 0.0)
 
     def states(self, m: int) -> tuple[Array, Array, Array]:
-        """Times (L, m), W (L, m, h, d), V (L, m, h) at m >= 2 Chebyshev-Lobatto nodes.
+        """Times (R, m), W (R, m, h, d), V (R, m, h) at m >= 2 Chebyshev-Lobatto nodes.
 
         Both ends of the step are nodes: the first node of a lane's first step is t = 0, and the
         last node of a step is the state from which the next one starts (up to its exponents).
@@ -97,7 +100,7 @@ class StepView:
         return times, W, V
 
     def derivative_states(self, m: int) -> tuple[Array, Array]:
-        """dW/dt (L, m, h, d) and dV/dt (L, m, h) of the dense output at the nodes of ``states``.
+        """dW/dt (R, m, h, d) and dV/dt (R, m, h) of the dense output at the nodes of ``states``.
 
         Undefined (NaN) on a step of length 0.
         """
@@ -111,7 +114,7 @@ class StepView:
             return W / self.tau[:, None, None, None], V / self.tau[:, None, None]
 
     def outputs(self, m: int) -> tuple[Array, Array, Array]:
-        """Times (L, m), F (L, m, n) and log_scale (L,) with f(x_i; t) = F * exp(log_scale).
+        """Times (R, m), F (R, m, n) and log_scale (R,) with f(x_i; t) = F * exp(log_scale).
 
         F is of the size of the scaled weights squared, so that nothing underflows.
         """

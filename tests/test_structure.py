@@ -22,7 +22,7 @@ ROOMS = ("lemmata", "numerics", "proofs_checks", "theory")
 # Which rooms, and which distributions, each room may import.
 ALLOWED = {
     "theory": {"flint", "sympy"},
-    "numerics": {"cvxpy", "numpy", "scipy", "torch"},
+    "numerics": {"cvxpy", "numba", "numpy", "scipy", "torch", "triton"},
     "proofs_checks": {
         "theory",
         "numerics",

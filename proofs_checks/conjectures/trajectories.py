@@ -16,14 +16,12 @@ import numerics
 from numerics.evaluate import Environment, lane_scalar
 from numerics.extended import ScaledArray, scaled
 from numerics.kinks import near_threshold
-from numerics.losses import loss as loss_of
 from numerics.polynomial_flow import (
     PolynomialOptions,
     PolynomialTrajectory,
     integrate_polynomial,
 )
 from numerics.problem import FlowOptions
-from numerics.taylor import Data
 from proofs_checks.batch import Batch, Float, Numbers, StepContext
 from proofs_checks.case import Case
 from proofs_checks.claims.linear_networks import gradient_field
@@ -119,12 +117,12 @@ def _require_pattern(case: Case, radius: Float, loss: str) -> None:
     Raises:
         LemmataError: a neuron and a point for which this is so.
     """
-    data = Data.of(case.X, case.y, loss_of(loss), case.weight)
-    level = near_threshold(data, case.W0[None], case.v0[None])[0]
+    norms = np.linalg.norm(case.X, axis=1)
+    level = near_threshold(norms, case.W0[None], case.v0[None])[0]
     z = np.abs(case.W0 @ case.X.T)
     size = np.sqrt((case.W0**2).sum(axis=1) + case.v0**2)
     uncertain = radius > ROUNDING * size
-    near = (z <= 2 * radius[:, None] * data.norms + level) & uncertain[:, None]
+    near = (z <= 2 * radius[:, None] * norms + level) & uncertain[:, None]
     if near.any():
         j, i = (int(k) for k in np.argwhere(near)[0])
         raise LemmataError(

@@ -1,0 +1,117 @@
+"""The states of all lanes in compiled layout, and how they start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from numerics.compiled_bounds import UNIT
+from numerics.compiled_types import (
+    BALANCE,
+    DEAD,
+    END,
+    EXPONENT,
+    EXPONENT0,
+    EXPONENT_START,
+    MANTISSA2,
+    NEVER,
+    OUTER,
+    RADIUS,
+    TIME,
+    TOP,
+    TOP_EXPONENT,
+    WEIGHT,
+    Array,
+    Ints,
+    Lane,
+    padded,
+)
+from numerics.problem import FlowProblem
+from numerics.state import LIMIT, eps_squared
+
+# Exponent of padding neurons: below every other, so that it is never the largest of a lane.
+LOW = -(1 << 40)
+
+
+@dataclass
+class Lanes:
+    """B lanes; ``arrays`` holds the fields of ``Lane`` with the lane as first axis."""
+
+    arrays: Lane
+    h: int
+
+    @classmethod
+    def of(cls, problem: FlowProblem, until: Array) -> Lanes:
+        """All lanes at t = 0, with empty activation patterns.
+
+        Args:
+            until: (B,) end times.
+        """
+        n, d, h = problem.shape
+        B, H = problem.lanes, padded(h)
+        scales = [eps_squared(float(x)) for x in problem.log_eps]
+        num, cnt = np.zeros((B, 8)), np.zeros((B, 8), dtype=np.int64)
+        num[:, END] = until
+        num[:, MANTISSA2] = [m for m, _ in scales]
+        cnt[:, EXPONENT0] = [e for _, e in scales]
+        w, v = np.zeros((B, d, H)), np.zeros((B, H))
+        w[:, :, :h], v[:, :h] = np.swapaxes(problem.W0, 1, 2), problem.v0
+        radius = np.zeros((B, H))
+        # A balanced start has v = |w| rounded; eps**2 is rounded once.
+        radius[:, :h] = 2.0 * UNIT * np.abs(problem.v0)
+        if problem.start_radius is not None:
+            radius[:, :h] += problem.start_radius
+        dead = np.ones((B, n, H), dtype=bool)
+        zero = (problem.W0 == 0).all(axis=2) & (problem.v0 == 0)
+        dead[:, :, :h] = zero[:, None] | ~(problem.X != 0).any(axis=1)[:, None]
+        exponent = np.full((B, H), LOW, dtype=np.int64)
+        exponent[:, :h] = 0
+        with np.errstate(over="ignore"):
+            _, size = np.frexp(np.sqrt((w * w).sum(axis=1) + v * v))
+        shift = np.where(np.abs(size) > LIMIT, size, 0).astype(np.int64)
+        exponent += shift
+        back = (-shift).astype(np.int32)
+        w, v, radius = np.ldexp(w, back[:, None]), np.ldexp(v, back), np.ldexp(radius, back)
+        top = exponent[:, :h].max(axis=1)
+        with np.errstate(under="ignore"):
+            unit = np.ldexp(1.0, np.clip(exponent - top[:, None], -5000, 0).astype(np.int32))
+        total = np.sqrt(((unit * radius) ** 2).sum(axis=1))
+        fl, il = np.zeros((B, 4, H)), np.zeros((B, 4, H), dtype=np.int64)
+        fl[:, OUTER], fl[:, RADIUS], fl[:, TOP] = v, radius, total[:, None]
+        fl[:, BALANCE] = v * v - (w * w).sum(axis=1)
+        il[:, EXPONENT], il[:, TOP_EXPONENT], il[:, EXPONENT_START] = (
+            exponent,
+            top[:, None],
+            exponent,
+        )
+        bits, wg = np.zeros((B, 2, n, H), dtype=bool), np.zeros((B, 2, d, H))
+        bits[:, DEAD], wg[:, WEIGHT] = dead, w
+        order = np.where(dead, NEVER, 0).astype(np.int64)
+        pz, pt = np.zeros((B, 2, n, H)), np.zeros((B, 3, n))
+        lanes = Lane(num, cnt, wg, fl, il, pz, order, bits, pt)
+        return cls(lanes, h)
+
+    def lane(self, b: int) -> Lane:
+        """One lane, sharing memory."""
+        return Lane(*(a[b] for a in self.arrays))
+
+    @property
+    def t(self) -> Array:
+        """(B,) times."""
+        return np.array(self.arrays.num[:, TIME])
+
+    def count(self, which: int) -> Ints:
+        """(B,) one of the entries of cnt."""
+        return np.array(self.arrays.cnt[:, which])
+
+    def weights(self) -> tuple[Array, Array, Ints, Array]:
+        """W (B, h, d), V (B, h), exponent (B, h), radius (B, h)."""
+        a, h = self.arrays, self.h
+        W = np.ascontiguousarray(np.swapaxes(a.wg[:, WEIGHT, :, :h], 1, 2))
+        return (
+            W,
+            a.fl[:, OUTER, :h].copy(),
+            a.il[:, EXPONENT, :h].copy(),
+            a.fl[:, RADIUS, :h].copy(),
+        )
