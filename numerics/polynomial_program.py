@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +117,9 @@ class Program:
             right = [self.index[m[h:]] for m, h in zip(chosen, halves, strict=True)]
             nodes = [self.index[m] for m in chosen]
             self.levels.append((_ints(left), _ints(right), _ints(nodes)))
+        empty = (_ints([]),) * 3
+        # (left, right, node) of all products, level by level
+        self.products = tuple(map(np.concatenate, zip(empty, *self.levels, strict=True)))
 
     def start(self, one: float, variables: Array) -> Array:
         """(size, ...) with the constant and the variables (N, ...) filled in."""
@@ -132,18 +135,14 @@ class Program:
             nodes[out] = nodes[left] * nodes[right]
         return nodes
 
-    def extend(self, series: Array, k: int) -> None:
-        """Fill in the coefficients ``k`` of all products; series: (size, >= k+1)."""
-        for left, right, out in self.levels:
-            series[out, k] = np.einsum("ij,ij->i", series[left, : k + 1], series[right, k::-1])
-
     def expand(self, coefficients: Array) -> Array:
         """Series of all monomials, truncated at degree < K, along the curve (K+1, N)."""
+        from numerics.polynomial_kernels import expand
+
         order = coefficients.shape[0] - 1
         series = self.start(0.0, coefficients[:order].T)
         series[0, 0] = 1.0
-        for k in range(order):
-            self.extend(series, k)
+        expand(*self.products, series)
         return series
 
     def tails(self, sizes: Array, last: Array) -> Array:
@@ -203,6 +202,12 @@ class Program:
         return two * SLACK
 
 
+@lru_cache(maxsize=32)
+def _program(variables: int, monomials: frozenset[Monomial]) -> Program:
+    """Fields that differ in their coefficients only share it."""
+    return Program(variables, sorted(monomials))
+
+
 class Form:
     """Polynomials as linear combinations of the nodes of a program.
 
@@ -214,7 +219,8 @@ class Form:
     def __init__(self, variables: int, polynomials: Sequence[Terms]) -> None:
         from scipy import sparse  # not before there is a polynomial: it costs more than numpy
 
-        self.program = Program(variables, (m for terms in polynomials for _, m in terms))
+        monomials = {tuple(sorted(m)) for terms in polynomials for _, m in terms}
+        self.program = _program(variables, frozenset(monomials))
         rows, columns, entries = [], [], []
         for row, terms in enumerate(polynomials):
             for coefficient, monomial in terms:
@@ -227,6 +233,19 @@ class Form:
         self.matrix = sparse.csr_matrix((np.array(entries), pairs), shape=shape)
         self.sizes = sparse.csr_matrix((np.abs(np.array(entries)), pairs), shape=shape)
         self.counts = np.bincount(_ints(rows), minlength=shape[0]).astype(np.float64) + 2.0
+
+    def solve(self, theta: Array, unit: float, order: int) -> tuple[Array, Array]:
+        """Series of the nodes along theta' = F(theta) in t/unit, F the polynomials.
+
+        Returns:
+            (nodes, K) the coefficients below the degree K, and (N,) those of theta of the degree K.
+        """
+        from numerics.polynomial_kernels import grow  # loads numba
+
+        series = self.program.start(0.0, np.zeros((theta.size, order)))
+        series[0, 0] = 1.0
+        rows = (self.matrix.indptr, self.matrix.indices, self.matrix.data)
+        return series, grow(*self.program.products, *rows, theta, unit, series)
 
     def values(self, x: Array) -> Array:
         """The polynomials at the points x: (N, P) -> (outputs, P)."""

@@ -173,7 +173,7 @@ def _series(
     field: PolynomialField, theta: Array, order: int
 ) -> tuple[Array, Array, float, float] | None:
     """Series of the nodes in t/unit: (nodes, K), the coefficient K of theta: (N,), unit, mu_2(DF)."""
-    form, n = field.form, field.variables
+    form = field.form
     jacobian = field.jacobian.form.values(theta[:, None])
     size, speed = norm(theta), norm(form.values(theta[:, None]))
     fastest = max(norm(jacobian), speed / size) if size > 0.0 else norm(jacobian)
@@ -182,13 +182,7 @@ def _series(
     mu = float(np.linalg.eigvalsh(field.jacobian.symmetric(jacobian[:, 0]))[-1])
     unit = math.ldexp(1.0, -max(-900, min(900, math.frexp(fastest)[1]))) if fastest > 0.0 else 1.0
     for _ in range(12):
-        series = form.program.start(0.0, np.zeros((n, order)))
-        series[0, 0] = 1.0
-        state = theta
-        for k in range(order):
-            series[1 : n + 1, k] = state
-            form.program.extend(series, k)
-            state = (form.matrix @ series[:, k]) * (unit / (k + 1))
+        series, state = form.solve(theta, unit, order)
         if np.isfinite(series).all() and np.isfinite(state).all():
             return series, state, unit, mu
         # Far from an equilibrium the Jacobian may not know the time scale.
