@@ -9,7 +9,9 @@ the bit must agree with the direction in which the flow with that bit moves <w_j
 ``NEVER`` where it is zero for ever.
 """
 
-# ruff: noqa: RUF005 (inside device functions tuples grow by +, a starred one does not compile)
+# Inside device functions tuples grow by +; a starred one does not compile.
+# ruff: noqa: RUF005
+# mypy: disable-error-code="assignment"
 from __future__ import annotations
 
 import triton

@@ -12,6 +12,9 @@ Statuses are indices of ``FlowStatus``; HANDOVER marks a meeting of kinks that t
 decide, and that the host gives to the CPU engine.
 """
 
+# Inside device functions tuples grow by +; a starred one does not compile.
+# ruff: noqa: RUF005
+# mypy: disable-error-code="assignment, misc"
 from __future__ import annotations
 
 import triton
@@ -126,7 +129,7 @@ def flow(
         out_w, out_v, out_exponent, out_radius, out_t (float64): as the inputs.
         out_count: (lanes, 3) int32: status, steps, kinks.
         out_measure: (lanes, 7, 8) float64: supremum value, low, high, time; final value, low, high.
-        out_record: (lanes, records, 8) float64.
+        out_record: (lanes, records, 3, 8) float64: value, low, high.
     """
     U = rounding(DOUBLE)
     jj = tl.arange(0, H)
@@ -269,7 +272,7 @@ def flow(
                                 shown_top, w0, v0, exponent0, radius0, norms, y, valid, weight64,
                                 n, d, h, WANTED, LOSS, DOUBLE,
                             )  # fmt: skip
-                            nodes = nodes + (node,)  # noqa: RUF005 (a starred tuple does not compile)
+                            nodes = nodes + (node,)
                         mid, low, high, node = step_supremum(
                             nodes[0], nodes[1], nodes[2], nodes[3], nodes[4]
                         )
@@ -293,8 +296,10 @@ def flow(
                                     shown_top, w0, v0, exponent0, radius0, norms, y, valid,
                                     weight64, n, d, h, WANTED, LOSS, DOUBLE,
                                 )  # fmt: skip
-                                spot = (lane.to(tl.int64) * records + recorded) * WIDTH
-                                tl.store(out_record_pointer + spot + q8, mid)
+                                spot = (lane.to(tl.int64) * records + recorded) * (3 * WIDTH) + q8
+                                tl.store(out_record_pointer + spot, mid)
+                                tl.store(out_record_pointer + spot + WIDTH, low)
+                                tl.store(out_record_pointer + spot + 2 * WIDTH, high)
                                 recorded += 1
                                 due = recorded < records
                     far = tl.abs(z1) > 2.0 * radius1[:, None] * norms[None, :]

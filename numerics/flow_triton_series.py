@@ -10,7 +10,9 @@ v' = <G, w>, each product a convolution of coefficients.
 Losses are numbered as in ``LOSSES``. Importing this module imports triton.
 """
 
-# ruff: noqa: RUF005 (inside device functions tuples grow by +, a starred one does not compile)
+# Inside device functions tuples grow by +; a starred one does not compile.
+# ruff: noqa: RUF005
+# mypy: disable-error-code="assignment"
 from __future__ import annotations
 
 import math
