@@ -6,15 +6,18 @@ variable does not have has length 1. Common subexpressions are evaluated once pe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from numerics.errors import NumericsError
 from numerics.extended import Float, ScaledArray, constant, maximum, scaled
-from numerics.scaled_functions import inner, project_out, spectral_norm
+from numerics.scaled_functions import inner, project_out, spectral_norm, weighted_sum
 
 NDIM = 5
 AXIS = {"j": 2, "i": 3, "k": 4}
@@ -36,20 +39,54 @@ def lane_scalar(values: Float, radius: Float | float = 0.0, exponent: Any = 0) -
     return scaled(v, r, e)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Node:
+    """One operation of a quantity; equal quantities are the same node, so that nodes are quick dictionary keys."""
+
+    op: str
+    label: Any  # the name of a variable, the text of a rational, the exponent of a power, the axis of a reduction
+    args: tuple[_Node, ...]
+    names: frozenset[str]  # of the variables that occur
+
+
+@lru_cache(maxsize=1 << 14)
+def _node(key: Key) -> _Node:
+    op, *rest = key
+    label: Any = None
+    if op in ("var", "rat"):
+        label, rest = rest[0], []
+    elif op == "pow":
+        label, rest = float(Fraction(rest[1][1])), rest[:1]
+    elif op in _REDUCTIONS:
+        label, rest = AXIS[rest[0]], rest[1:]
+    # the axes that a variable's data may carry say nothing here
+    args = tuple(_node(a if a[0] != "var" else a[:2]) for a in rest)
+    names = frozenset((label,)) if op == "var" else frozenset().union(*(a.names for a in args))
+    return _Node(op, label, args, names)
+
+
 class Environment:
     """Variables by name, and the values of every subexpression evaluated so far.
 
     Args:
         variables: name -> array with axes (lane, node, j, i, k).
         derived: name -> frozen plain data over other variables, evaluated on first use.
+        outer: numbers of more lanes, of which this environment has those at ``rows``. What depends on them alone is
+            evaluated there, once for all environments inside; its variables come before those given here.
     """
 
     def __init__(
-        self, variables: Mapping[str, ScaledArray], derived: Mapping[str, Key] | None = None
+        self,
+        variables: Mapping[str, ScaledArray],
+        derived: Mapping[str, Key] | None = None,
+        *,
+        outer: Environment | None = None,
+        rows: NDArray[np.intp] | None = None,
     ) -> None:
-        self._variables = dict(variables)
-        self._derived = dict(derived or {})
-        self._cache: dict[Key, ScaledArray] = {}
+        self._variables = variables
+        self._derived = derived or {}
+        self._outer, self._rows = outer, rows
+        self._cache: dict[_Node, ScaledArray] = {}
 
     def evaluate(self, data: Sequence[Any]) -> ScaledArray:
         """The value of a quantity.
@@ -57,33 +94,53 @@ class Environment:
         Raises:
             NumericsError: an unknown variable or operator.
         """
-        return self._eval(data if isinstance(data, tuple) else freeze(data))
+        key = data if isinstance(data, tuple) else freeze(data)
+        return self._eval(_node(key[:2] if key[0] == "var" else key))
 
-    def _eval(self, key: Key) -> ScaledArray:
-        found = self._cache.get(key)
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop the values that depend on these variables: they have changed."""
+        stale = set(names)
+        while True:
+            more = {n for n, key in self._derived.items() if _node(key).names & stale} - stale
+            if not more:
+                break
+            stale |= more
+        for node in [node for node in self._cache if node.names & stale]:
+            del self._cache[node]
+
+    def _eval(self, node: _Node) -> ScaledArray:
+        found = self._cache.get(node)
         if found is None:
-            found = self._cache[key] = self._apply(key)
+            found = self._cache[node] = self._value(node)
         return found
 
-    def _apply(self, key: Key) -> ScaledArray:
-        op, *rest = key
+    def _value(self, node: _Node) -> ScaledArray:
+        outer = self._outer
+        if outer is not None and node.names and all(n in outer._variables for n in node.names):
+            with np.errstate(all="ignore"):  # of lanes that nobody may have asked for
+                value = outer._eval(node)
+            return value if self._rows is None else value.take(self._rows)
+        return self._apply(node)
+
+    def _apply(self, node: _Node) -> ScaledArray:
+        op = node.op
         if op == "var":
-            return self._variable(rest[0])
+            return self._variable(node.label)
         if op == "rat":
-            return _rational(rest[0])
+            return _rational(node.label)
         if op == "pi":
             return constant(np.pi, NDIM, 2.0**-52)
+        if op == "sum" and node.label == AXIS["i"] and node.args[0].op == "mul":
+            *factors, last = [self._eval(a) for a in node.args[0].args]
+            if _are_weights(factors, last):
+                return weighted_sum(_fold("mul", factors), last)
+        args = [self._eval(a) for a in node.args]
         if op == "pow":
-            return self._eval(rest[0]).power(float(Fraction(rest[1][1])))
-        if op in ("sum", "amax", "amin"):
-            value, axis = self._eval(rest[1]), AXIS[rest[0]]
-            return {"sum": value.sum, "amax": value.max, "amin": value.min}[op](axis)
-        args = [self._eval(a) for a in rest]
+            return args[0].power(node.label)
+        if op in _REDUCTIONS:
+            return _REDUCTIONS[op](args[0], node.label)
         if op in _FOLD:
-            out = args[0]
-            for a in args[1:]:
-                out = _FOLD[op](out, a)
-            return out
+            return _fold(op, args)
         if op in _FUNCTIONS:
             return _FUNCTIONS[op](*args)
         raise NumericsError(f"operator {op!r} has no floating-point evaluation")
@@ -92,12 +149,26 @@ class Environment:
         if name in self._variables:
             return self._variables[name]
         if name not in self._derived:
-            known = ", ".join(sorted({*self._variables, *self._derived}))
+            outside = self._outer._variables if self._outer is not None else {}
+            known = ", ".join(sorted({*self._variables, *self._derived, *outside}))
             raise NumericsError(f"variable {name!r} is not measured here; known: {known}")
-        value = self._variables[name] = self._eval(self._derived[name])
-        return value
+        return self._eval(_node(self._derived[name]))
 
 
+def _fold(op: str, args: Sequence[ScaledArray]) -> ScaledArray:
+    out = args[0]
+    for a in args[1:]:
+        out = _FOLD[op](out, a)
+    return out
+
+
+def _are_weights(factors: Sequence[ScaledArray], last: ScaledArray) -> bool:
+    """Whether Σ_i of this product is `weighted_sum` of the numbers before the last factor, a vector."""
+    points = last.m.shape[:3] == (1, 1, 1) and last.m.shape[3] > 1 and last.m.shape[4] > 1
+    return points and bool(factors) and all(a.m.shape[4] == 1 for a in factors)
+
+
+@lru_cache(maxsize=1024)
 def _rational(text: str) -> ScaledArray:
     exact = Fraction(text)
     value = float(exact)
@@ -109,10 +180,16 @@ def _minimum(a: ScaledArray, b: ScaledArray) -> ScaledArray:
 
 
 def _log1p(a: ScaledArray) -> ScaledArray:
+    out = a.unary(np.log1p, lambda v, r: 1.0 / np.maximum(1.0 + v - r, 0.0))
     x, radius = a.to_float()
-    if np.all(np.abs(x) + radius < 2.0**-60):  # log1p(z) = z within z^2
-        return ScaledArray(a.m, a.r + 2.0**-52 * np.abs(a.m), a.e)
-    return a.unary(np.log1p, lambda v, r: 1.0 / np.maximum(1.0 + v - r, 0.0))
+    tiny = np.abs(x) + radius < 2.0**-60  # log1p(z) = z within z^2
+    if not tiny.any():
+        return out
+    return ScaledArray(
+        np.where(tiny, a.m, out.m),
+        np.where(tiny, a.r + 2.0**-52 * np.abs(a.m), out.r),
+        np.where(tiny, a.e, out.e),
+    )
 
 
 def _acos(a: ScaledArray) -> ScaledArray:
@@ -128,6 +205,11 @@ def _ones(v: Float, r: Float) -> Float:
     return np.ones_like(v)
 
 
+_REDUCTIONS: dict[str, Callable[[ScaledArray, int], ScaledArray]] = {
+    "sum": ScaledArray.sum,
+    "amax": ScaledArray.max,
+    "amin": ScaledArray.min,
+}
 _FOLD = {
     "add": ScaledArray.__add__,
     "mul": ScaledArray.__mul__,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +59,12 @@ class ScaledArray:
 
     def __mul__(self, other: ScaledArray) -> ScaledArray:
         m = self.m * other.m
-        sa, sb = _size(self.m), _size(other.m)
-        r = bound(lambda: sa * other.r + sb * self.r + self.r * other.r + UNIT * sa * sb)
+        a, b = (other, self) if _exact(self) else (self, other)
+        sa, sb = _size(a.m), _size(b.m)
+        if _exact(b):
+            r = bound(lambda: sb * (a.r + UNIT * sa))
+        else:
+            r = bound(lambda: sa * b.r + sb * a.r + a.r * b.r + UNIT * sa * sb)
         return _tidy(m, UP * r, self.e + other.e)
 
     def __truediv__(self, other: ScaledArray) -> ScaledArray:
@@ -75,6 +80,14 @@ class ScaledArray:
     def scale(self, exponent: Int) -> ScaledArray:
         """Exact multiplication by ``2**exponent``."""
         return ScaledArray(self.m, self.r, self.e + exponent)
+
+    def take(self, rows: NDArray[np.intp]) -> ScaledArray:
+        """The array at some indices of the first axis; an axis of length 1 stays as it is."""
+
+        def pick(x: Any) -> Any:
+            return x if x.shape[0] == 1 else x[rows]
+
+        return ScaledArray(pick(self.m), pick(self.r), pick(self.e))
 
     # -- functions ----------------------------------------------------------------------------------------------
     def abs(self) -> ScaledArray:
@@ -192,7 +205,12 @@ class ScaledArray:
         # only entries that may attain the maximum contribute their error
         return ScaledArray(
             top,
-            _reach(top, (a.m + r).max(axis, keepdims=True), (a.m - r).max(axis, keepdims=True), r),
+            _reach(
+                top,
+                (a.m + r).max(axis, keepdims=True),
+                (a.m - r).max(axis, keepdims=True),
+                r.max(axis, keepdims=True),
+            ),
             a.e,
         )
 
@@ -267,8 +285,11 @@ def maximum(a: ScaledArray, b: ScaledArray) -> ScaledArray:
 
 
 def _reach(top: Float, high: Float, low: Float, r: Float) -> Float:
-    """Radius of a maximum: its ends against its value, with the rounding of the ends unless nothing is uncertain."""
-    exact = (high == top) & (low == top) & (r.max(initial=0.0) == 0)
+    """Radius of a maximum: its ends against its value, with the rounding of the ends unless nothing is uncertain.
+
+    Every entry by itself, so that its radius does not depend on what is measured beside it.
+    """
+    exact = (high == top) & (low == top) & (r == 0)
     return np.where(exact, 0.0, UP * np.maximum(high - top, top - low) + UNIT * np.abs(top))
 
 
@@ -286,7 +307,12 @@ def bound(radius: Callable[[], Float]) -> Float:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         r = radius()
-    return np.where(np.isnan(r), np.inf, r)
+        known = r.size == 0 or not np.isnan(r.min())
+    return r if known else np.where(np.isnan(r), np.inf, r)
+
+
+def _exact(a: ScaledArray) -> bool:
+    return a.r.size == 1 and a.r.item() == 0.0
 
 
 def length(m: Float) -> Float:
@@ -334,30 +360,37 @@ _NEVER = np.int64(-(2**62))
 
 
 def _effective(a: ScaledArray) -> Int:
-    zero = np.broadcast_to(
-        (a.m == 0).all(axis=-1, keepdims=True) & (a.r == 0).all(axis=-1, keepdims=True),
-        np.broadcast_shapes((*a.m.shape[:-1], 1), a.e.shape),
-    )
-    return np.where(zero, _NEVER, a.e) if zero.any() else a.e
+    sure = a.r == 0
+    if not sure.any():
+        return a.e
+    zero = a.m == 0
+    if zero.shape[-1] > 1:
+        zero = zero.all(axis=-1, keepdims=True)
+    if sure.shape[-1] > 1:
+        sure = sure.all(axis=-1, keepdims=True)
+    zero = zero & sure
+    if not zero.any():
+        return a.e
+    shape = np.broadcast_shapes((*a.m.shape[:-1], 1), a.e.shape)
+    return np.where(np.broadcast_to(zero, shape), _NEVER, a.e)
 
 
 def one_exponent(a: ScaledArray, axis: int) -> ScaledArray:
     """The same array with one exponent along ``axis``."""
     if a.e.shape[axis] == 1:
         return a
-    e = _effective(a).max(axis=axis, keepdims=True)
+    own = _effective(a)
+    e = own.max(axis=axis, keepdims=True)
     e = np.where(e == _NEVER, 0, e)
-    zero = _effective(a) == _NEVER
-    return _shift(ScaledArray(a.m, a.r, np.where(zero, e, a.e)), e)
+    return _shift(ScaledArray(a.m, a.r, np.where(own == _NEVER, e, own)), e)
 
 
 def _tidy(m: Float, r: Float, e: Int) -> ScaledArray:
-    """Renormalise when mantissas leave the comfortable range."""
+    """Renormalise mantissas that leave the comfortable range, each by itself: no entry depends on those beside it."""
     size = np.abs(m)
-    top = size.max(initial=0.0)
-    low = size.min(initial=np.inf, where=size > 0)
-    if (top <= SAFE and low >= 1 / SAFE) or not np.isfinite(top):
+    if not size.size or (size.max() <= SAFE and np.where(size == 0, 1.0, size).min() >= 1 / SAFE):
         return ScaledArray(m, r, e)
     biggest = size.max(axis=-1, keepdims=True)
-    by = np.where(biggest > 0, np.frexp(biggest)[1], 0).astype(np.int32)
+    out = ((biggest > SAFE) | ((biggest < 1 / SAFE) & (biggest > 0))) & np.isfinite(biggest)
+    by = np.where(out, np.frexp(biggest)[1], 0).astype(np.int32)
     return ScaledArray(np.ldexp(m, -by), np.ldexp(r, -by), e + by)

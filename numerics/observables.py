@@ -89,6 +89,10 @@ for _name, _factor in (("logistic2", 2), ("logistic", 1)):
             "loss_point": ["mul", _c, ["log1p", ["exp", ["neg", _MARGIN]]]],
         },
     )
+_FROZEN = {
+    name: {k: freeze(data) for k, data in {**DERIVED, **by_loss}.items()}
+    for name, (_, by_loss) in _BY_LOSS.items()
+}
 
 
 def environment(
@@ -105,7 +109,8 @@ def environment(
     radius: Float,
     eps_mantissa: Float,
     eps_exponent: Int,
-    numbers: dict[str, ScaledArray],
+    numbers: Environment,
+    lanes: np.ndarray,
 ) -> Environment:
     """The environment of one step at given instants.
 
@@ -115,14 +120,14 @@ def environment(
         mask: (L, h, n) activations during the step. exponent: (L, h).
         radius: (L, h), error of (w_j, v_j) in the units of W.
         eps_mantissa, eps_exponent: (L,), the scale of the initialisation.
-        numbers: further variables with axes (lane, node, j, i, k).
+        numbers: further variables, of more lanes. lanes: (L,) which of them these are.
     """
-    start, by_loss = _BY_LOSS[loss]
-    lanes = slice(None), None, slice(None), None, None
+    start, _ = _BY_LOSS[loss]
+    neurons = slice(None), None, slice(None), None, None
     # the mantissa of eps is rounded, and multiplies W with another rounding: both go to the radius
     factor = eps_mantissa[:, None, None, None, None]
-    e = (exponent + eps_exponent[:, None])[lanes]
-    r = radius[lanes] * factor
+    e = (exponent + eps_exponent[:, None])[neurons]
+    r = radius[neurons] * factor
     w = W[:, :, :, None, :] * factor
     v = V[:, :, :, None, None] * factor
     size = np.sqrt(np.sum(w * w, axis=-1, keepdims=True))
@@ -139,6 +144,4 @@ def environment(
         "d": constant(float(X.shape[1]), NDIM),
         "h": constant(float(W.shape[2]), NDIM),
     }
-    return Environment(
-        {**variables, **numbers}, derived={k: freeze(v) for k, v in {**DERIVED, **by_loss}.items()}
-    )
+    return Environment(variables, _FROZEN[loss], outer=numbers, rows=lanes)

@@ -28,6 +28,26 @@ def inner(a: ScaledArray, b: ScaledArray) -> ScaledArray:
     return ScaledArray(m, UP * r, a.e + b.e)
 
 
+def weighted_sum(c: ScaledArray, x: ScaledArray) -> ScaledArray:
+    """Σ_i c_i x_i for numbers c and vectors x that are the same in all lanes, at all instants and for all neurons.
+
+    One matrix product per lane and instant, which spares the array of all c_i x_i.
+    """
+    c, x = one_exponent(c, 3), one_exponent(x, 3)
+    n = x.m.shape[3]
+    points, size, error = x.m[0, 0, 0], length(x.m)[0, 0, 0], x.r[0, 0, 0]
+    shape = (*c.m.shape[:3], n)
+    m = np.matmul(np.broadcast_to(c.m[..., 0], shape), points)
+    magnitude = np.broadcast_to(np.abs(c.m[..., 0]), shape)
+    radius = np.broadcast_to(c.r[..., 0], shape)
+    r = bound(
+        lambda: (
+            np.matmul(magnitude, error + (n + 2) * UNIT * size) + np.matmul(radius, size + error)
+        )
+    )
+    return ScaledArray(m[:, :, :, None], UP * r[:, :, :, None], c.e + x.e)
+
+
 def project_out(a: ScaledArray, b: ScaledArray) -> ScaledArray:
     """``a - b <a,b>/|b|^2`` over the last axis.
 
@@ -50,8 +70,10 @@ def spectral_norm(a: ScaledArray, rows: int) -> ScaledArray:
     """
     c = one_exponent(a, rows)
     matrix = np.moveaxis(c.m, rows, -2)
-    value = np.asarray(np.linalg.svd(matrix, compute_uv=False)[..., :1, None], dtype=np.float64)
-    m = np.moveaxis(value, -2, rows)
+    # LAPACK fails on all matrices of a stack when one is not finite
+    known = np.isfinite(matrix).all(axis=(-2, -1), keepdims=True)
+    values = np.linalg.svd(np.where(known, matrix, 0.0), compute_uv=False)[..., :1, None]
+    m = np.moveaxis(np.where(known, values, np.nan), -2, rows)
     r2 = np.sum(np.broadcast_to(c.r, radius_shape(c.m.shape, c.r)) ** 2, axis=rows, keepdims=True)
     size = sum(matrix.shape[-2:])
     return ScaledArray(m, np.sqrt(r2) * (1 + UNIT * size) + 4 * size * UNIT * m, c.e)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import numerics
-from numerics.evaluate import NDIM, Environment, lane_scalar
+from numerics.evaluate import NDIM, Environment, Key, lane_scalar
 from numerics.extended import ScaledArray, constant
 from numerics.observables import environment
 from proofs_checks.case import Case
@@ -20,6 +20,8 @@ from theory.errors import LemmataError
 Float = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Numbers = dict[str, ScaledArray]
+COARSE = 6  # equidistant instants at which every step is looked at first
+SHARED = 4  # a sample of more than this part of the rows is taken of all of them, for others to use
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,7 @@ def _extreme(rows: Float, pick: Any) -> ScaledArray:
 
 def at_lanes(numbers: Mapping[str, ScaledArray], lanes: Indices) -> Numbers:
     """The numbers of some lanes."""
-    return {name: _take(a, lanes) for name, a in numbers.items()}
-
-
-def _take(a: ScaledArray, lanes: Indices) -> ScaledArray:
-    def pick(x: Any) -> Any:
-        return x if x.shape[0] == 1 else x[lanes]
-
-    return ScaledArray(pick(a.m), pick(a.r), pick(a.e))
+    return {name: a.take(lanes) for name, a in numbers.items()}
 
 
 def per_lane(a: ScaledArray, size: int) -> tuple[Float, Float]:
@@ -127,28 +122,66 @@ def per_lane(a: ScaledArray, size: int) -> tuple[Float, Float]:
     )
 
 
+def uniform_nodes(start: Float, end: Float, count: int = COARSE) -> Float:
+    """(L, count) equidistant instants from start to end, both included exactly."""
+    steps = np.linspace(0.0, 1.0, count)
+    times = start[:, None] + (end - start)[:, None] * steps
+    times[:, -1] = end
+    return times
+
+
 class StepContext:
-    """One step of the integrator, with environments at any instants inside it.
+    """A block of steps of the integrator, with environments at any instants inside them.
+
+    A row is one step of one lane. Rows are sorted by lane and then by time; a lane may have several, one after the
+    other without gaps (see `proofs_checks.blocks`).
 
     Attributes:
-        step: the integrator's view. lanes: (L,) indices into the batch. start, end: (L,) times of the step's ends.
+        step: the integrator's view. lanes: (R,) indices into the batch. start, end: (R,) times of the steps' ends.
     """
 
-    def __init__(self, batch: Batch, step: numerics.StepView, numbers: Numbers) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        step: numerics.StepView,
+        numbers: Numbers,
+        outer: Environment | None = None,
+    ) -> None:
         self.batch = batch
         self.step = step
         self.numbers = numbers
         self.lanes: Indices = np.asarray(step.lanes)
         self.start: Float = step.t0
         self.end: Float = step.t1
+        self._outer = Environment(numbers) if outer is None else outer
         self._environments: dict[tuple[bytes, bytes], Environment] = {}
 
+    @cached_property
+    def times(self) -> Float:
+        """(R, COARSE) instants of `sample` in all rows."""
+        return uniform_nodes(self.start, self.end)
+
+    def sample(self, rows: Indices, *keys: Key) -> list[ScaledArray]:
+        """Quantities at ``times[rows]``, shared by all who ask for whole steps."""
+        everything = np.arange(self.lanes.size)
+        if SHARED * rows.size < everything.size:
+            env = self.environment(rows, self.times[rows])
+            return [env.evaluate(key) for key in keys]
+        env = self.environment(everything, self.times)
+        with np.errstate(all="ignore"):  # of rows that were not asked for
+            found = [env.evaluate(key) for key in keys]
+        return found if rows.size == everything.size else [a.take(rows) for a in found]
+
     def environment(self, rows: Indices, times: Float) -> Environment:
-        """Variables at ``times``, (len(rows), m), for the lanes ``self.lanes[rows]``."""
+        """Variables at ``times``, (len(rows), m), in the rows ``rows``."""
         key = (rows.tobytes(), times.tobytes())
         found = self._environments.get(key)
         if found is None:
-            W, V = _states(self.step, rows, times)
+            # slices of consecutive rows are not copied
+            where: Any = rows
+            if rows.size and rows[-1] - rows[0] + 1 == rows.size:
+                where = slice(rows[0], rows[-1] + 1)
+            W, V = _states(self.step, where, times)
             mantissa, exponent = self.batch.eps
             lanes = self.lanes[rows]
             found = self._environments[key] = environment(
@@ -159,31 +192,35 @@ class StepContext:
                 times=times,
                 W=W,
                 V=V,
-                mask=self.step.mask[rows],
-                exponent=self.step.exponent[rows],
-                radius=self.step.radius[rows],
+                mask=self.step.mask[where],
+                exponent=self.step.exponent[where],
+                radius=self.step.radius[where],
                 eps_mantissa=mantissa[lanes],
                 eps_exponent=exponent[lanes],
-                numbers=at_lanes(self.numbers, lanes),
+                numbers=self._outer,
+                lanes=lanes,
             )
         return found
 
     def forget(self) -> None:
-        """Drop cached environments (the numbers of an event have changed)."""
-        self._environments.clear()
+        """Drop cached values that depend on numbers (those of an event have changed)."""
+        for env in self._environments.values():
+            env.forget(self.numbers)
 
 
-def _states(step: numerics.StepView, rows: Indices, times: Float) -> tuple[Float, Float]:
+def _states(step: numerics.StepView, rows: Any, times: Float) -> tuple[Float, Float]:
     """W (L, m, h, d) and V (L, m, h) at ``times``, (L, m), from the dense output; exact at the ends of the step."""
     tau = step.tau[rows, None]
     s = np.where(tau > 0, (times - step.t0[rows, None]) / np.where(tau > 0, tau, 1.0), 0.0)
     s = np.where(times == step.t1[rows, None], 1.0, np.clip(s, 0.0, 1.0))
     w, v = step.step.w[rows], step.step.v[rows]
-    W = np.broadcast_to(w[:, None, -1], (*times.shape, *w.shape[2:])).copy()
-    V = np.broadcast_to(v[:, None, -1], (*times.shape, *v.shape[2:])).copy()
+    W = np.empty((*times.shape, *w.shape[2:]))
+    V = np.empty((*times.shape, *v.shape[2:]))
+    W[:], V[:] = w[:, None, -1], v[:, None, -1]
+    sw, sv = s[:, :, None, None], s[:, :, None]
     for k in range(w.shape[1] - 2, -1, -1):
-        W *= s[:, :, None, None]
+        W *= sw
         W += w[:, None, k]
-        V *= s[:, :, None]
+        V *= sv
         V += v[:, None, k]
     return W, V

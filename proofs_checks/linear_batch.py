@@ -77,6 +77,10 @@ class LinearContext(StepContext):
             found = self._environments[key] = self._opener(times, numbers)
         return found
 
+    def forget(self) -> None:
+        """Drop cached environments: each holds the numbers as they were when it was opened."""
+        self._environments.clear()
+
 
 def stack(rows: list[ScaledArray]) -> ScaledArray:
     """One array per lane, joined along the axis of the lanes."""

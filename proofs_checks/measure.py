@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 import numerics
-from proofs_checks.batch import Batch, Float, StepContext
+from proofs_checks.batch import COARSE, Batch, Float, StepContext
+from proofs_checks.blocks import part_of
 from proofs_checks.case import Case
 from proofs_checks.claims.trajectory import TrajectoryClaim
 from proofs_checks.linear_batch import LinearBatch
@@ -22,7 +23,11 @@ from theory.errors import LemmataError
 from theory.statement import Statement
 
 LANES = 64  # cases integrated together
-Listener = Callable[[StepContext], None]
+LONGEST = 1e300  # stands for an infinite time
+ENTRIES = (
+    1 << 16
+)  # numbers in an array over the instants of some steps; larger ones leave the processor's cache
+Listener = Callable[[StepContext], None]  # sees blocks of steps, some beyond the end
 STATIC_LANES = 4  # cases without time share nothing, so small batches spread better over processes
 AnyCase = Case | LinearCase | StaticCase
 
@@ -97,7 +102,7 @@ def measure_batch(
     """Verdicts of all statements on one batch, from a single integration.
 
     Args:
-        listeners: called with every step after the statements have seen it.
+        listeners: called with every block of steps after the statements have seen it.
         on_start: called with the trackers before the integration.
         until: (B,) times up to which to integrate even where no statement asks for it.
 
@@ -127,34 +132,48 @@ def measure_batch(
 
     class Watch:
         def on_step(self, step: numerics.StepView) -> None:
-            for claim in claims.values():
-                context = StepContext(batch, step, claim.numbers)
-                claim.on_step(context)
-                for tracker in trackers:
-                    if tracker.claim is claim:
-                        tracker.on_step(context)
-            for listener in listeners:
-                listener(context)
+            for part in _parts(step):
+                for claim in claims.values():
+                    context = StepContext(batch, part, claim.numbers, claim.environment)
+                    claim.on_step(context)
+                    for tracker in trackers:
+                        if tracker.claim is claim:
+                            tracker.on_step(context)
+                for listener in listeners:
+                    listener(context)
 
     def horizon(step: numerics.StepView) -> Float:
-        lanes = np.asarray(step.lanes)
-        return np.maximum(needed()[lanes], step.t0 + step.tau)
+        # what shortens the time that is needed is known from its own time on, so that nothing before it is lost
+        return np.clip(needed(), 0.0, LONGEST)[np.asarray(step.lanes)]
 
     result = numerics.integrate(
         batch.problem(),
-        until=np.minimum(needed(), 1e300),
+        until=np.clip(needed(), 0.0, LONGEST),
         observers=[Watch()],
         horizon=horizon,
         options=options or numerics.FlowOptions(),
     )
+    # a block of steps may go on beyond what was needed, or stop there: neither is part of the result
+    reached = np.minimum(result.t, np.maximum(needed(), 0.0))
     for claim in claims.values():
-        claim.finish(result.t)
+        claim.finish(reached)
     stopped = tuple(
-        "" if ok else reason for ok, reason in zip(result.ok, result.reason, strict=True)
+        "" if ok or t >= end else reason
+        for ok, t, end, reason in zip(result.ok, result.t, needed(), result.reason, strict=True)
     )
     measured = Measured(batch, trackers, result)
-    measured.verdicts = [t.finish(result.t, stopped) for t in trackers]
+    measured.verdicts = [t.finish(reached, stopped) for t in trackers]
     return measured
+
+
+def _parts(step: numerics.StepView) -> Iterator[numerics.StepView]:
+    """A block in parts that are looked at one after the other, each not too large."""
+    n, d, h = step.problem.shape
+    size = max(ENTRIES // (COARSE * h * max(n, d)), 1)
+    rows = len(step.lanes)
+    count = -(-rows // size)
+    for k in range(count):
+        yield part_of(step, slice(k * rows // count, (k + 1) * rows // count))
 
 
 def other_model(statement: Statement, case: AnyCase) -> str:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from numerics.evaluate import Environment, freeze
 from numerics.extended import ScaledArray
 from numerics.supremum import Scores, compare
-from proofs_checks.batch import Float, StepContext
+from proofs_checks.batch import Float, Indices, StepContext
+from proofs_checks.blocks import firsts, lasts
 from proofs_checks.claims.trajectory import TrajectoryClaim
-from proofs_checks.sampling import Sides, log_values, suprema
+from proofs_checks.sampling import Sides, Supremum, log_values, sides_of, suprema
 from proofs_checks.verdict import Status
 from theory.errors import LemmataError
 from theory.quantity import Relation
@@ -25,33 +26,45 @@ Bools = NDArray[np.bool_]
 
 @dataclass
 class Extremum:
-    """The running supremum of the scores of one relation; all arrays are (B,)."""
+    """The running supremum of the scores of one relation; all arrays are (B,).
+
+    ``coarse`` is that at the first nodes of every step, see `proofs_checks.sampling.suprema`.
+    """
 
     size: int
     mid: Float = field(init=False)
     low: Float = field(init=False)
     high: Float = field(init=False)
+    coarse: Float = field(init=False)
     at: Float = field(init=False)
     log_lhs: Float = field(init=False)
     log_rhs: Float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.mid, self.low, self.high = (np.full(self.size, -np.inf) for _ in range(3))
+        self.mid, self.low, self.high, self.coarse = (np.full(self.size, -np.inf) for _ in range(4))
         self.at, self.log_lhs, self.log_rhs = (np.full(self.size, np.nan) for _ in range(3))
 
-    def update(
-        self, lanes: NDArray[np.intp], top: Scores, at: Float, logs: tuple[Float, Float]
-    ) -> None:
-        """Take one step's supremum into account."""
-        self.low[lanes] = np.fmax(self.low[lanes], top.low)
+    def update(self, found: Supremum) -> None:
+        """Take the suprema over some steps into account."""
+        top = found.top
+        starts = np.flatnonzero(firsts(found.lanes))
+        if not starts.size:
+            return
+        lanes = found.lanes[starts]
+        self.low[lanes] = np.fmax(self.low[lanes], np.fmax.reduceat(top.low, starts))
         # NaN means that a side could not be evaluated: nothing is known, so nothing holds
-        self.high[lanes] = np.maximum(
-            self.high[lanes], np.where(np.isnan(top.high), np.inf, top.high)
-        )
-        better = (top.mid > self.mid[lanes]) | np.isnan(self.log_rhs[lanes])
-        which = lanes[better]
-        self.mid[which], self.at[which] = top.mid[better], at[better]
-        self.log_lhs[which], self.log_rhs[which] = logs[0][better], logs[1][better]
+        high = np.where(np.isnan(top.high), np.inf, top.high)
+        self.high[lanes] = np.maximum(self.high[lanes], np.maximum.reduceat(high, starts))
+        mid = np.where(np.isnan(top.mid), -np.inf, top.mid)
+        best = np.maximum.reduceat(mid, starts)
+        counts = np.diff(np.append(starts, mid.size))
+        # the first row at which the largest is attained
+        reaching = np.flatnonzero(mid == np.repeat(best, counts))
+        rows = reaching[firsts(found.lanes[reaching])]
+        better = (best > self.mid[lanes]) | np.isnan(self.log_rhs[lanes])
+        which, rows = lanes[better], rows[better]
+        self.mid[which], self.at[which] = top.mid[rows], found.at[rows]
+        self.log_lhs[which], self.log_rhs[which] = found.log_lhs[rows], found.log_rhs[rows]
 
 
 @dataclass(frozen=True)
@@ -93,7 +106,9 @@ class PartTracker:
         self.near = Extremum(
             claim.batch.size
         )  # the differential form, in the window where the relation touches
-        self.seen = np.full(claim.batch.size, -np.inf)  # the domain has been checked up to here
+        # the domain has been checked up to here; whether a later part of the trajectory was left out
+        self.seen = np.full(claim.batch.size, -np.inf)
+        self.left: Bools = np.zeros(claim.batch.size, dtype=bool)
 
         def data(q):  # type: ignore[no-untyped-def]
             return None if q is None else freeze(statement.expand(q).to_data())
@@ -101,28 +116,24 @@ class PartTracker:
         self.start = data(part.domain.start) if part.domain else None
         self.end = data(part.domain.end) if part.domain else None
         self.window = data(part.touch.window) if part.touch else None
-        self.sides = _sides(self.relation)
+        self.sides = sides_of(self.relation)
         self.differential = (
-            _sides(statement.expand(part.touch.differential)) if part.touch else None
+            sides_of(statement.expand(part.touch.differential)) if part.touch else None
         )
 
     def on_step(self, context: StepContext, active: Bools, last: Float) -> None:
-        """Sample the relation where its domain, cut at ``last``, meets this step."""
+        """Sample the relation where its domain, cut at ``last``, meets these steps."""
         if self.start is None:
             return
         lanes = context.lanes
         start, end = self.interval(last)
         free = start if self.window is None else start + self.claim.lane_value(self.window)[0]
         if self.differential is not None:
-            self._sample(
-                context,
-                active,
-                start[lanes],
-                np.minimum(free, end)[lanes],
-                self.near,
-                self.differential,
-            )
-        self._sample(context, active, free[lanes], end[lanes], self.main, self.sides)
+            near = np.minimum(free, end)
+            self._sample(context, active, start, start, near, self.near, self.differential)
+        self._sample(context, active, start, free, end, self.main, self.sides)
+        over = lasts(lanes) & active[lanes] & (last[lanes] < context.end)
+        self.left[lanes[over]] = True
 
     def interval(self, last: Float) -> tuple[Float, Float]:
         """(start, end) of the domain per lane, (B,), cut at ``last``; NaN while an event is not known."""
@@ -135,31 +146,46 @@ class PartTracker:
         self,
         context: StepContext,
         active: Bools,
+        begin: Float,
         start: Float,
         end: Float,
         into: Extremum,
         sides: Sides,
     ) -> None:
-        low, high = np.maximum(context.start, start), np.minimum(context.end, end)
+        """Sample from ``start`` to ``end`` in a domain that begins at ``begin``, each (B,)."""
+        low = np.maximum(context.start, start[context.lanes])
+        high = np.minimum(context.end, end[context.lanes])
         rows = np.flatnonzero(
             active[context.lanes] & (low <= high)
         )  # false where an end is still NaN
         if not rows.size:
             return
-        self.seen[context.lanes[rows]] = np.maximum(self.seen[context.lanes[rows]], high[rows])
+        self._extend(context.lanes[rows], low[rows], high[rows], begin)
         found = suprema(
             context,
             rows,
             low,
             high,
             sides,
-            lambda lanes: into.mid[lanes],
+            into.coarse,
             strict=self.strict,
             vanishing=self.part.vanishing,
             resolution=self.part.resolution,
         )
-        for s in found:
-            into.update(s.lanes, s.top, s.at, (s.log_lhs, s.log_rhs))
+        into.update(found)
+
+    def _extend(self, lanes: Indices, low: Float, high: Float, begin: Float) -> None:
+        """Move ``seen``, unless something before these steps was left out because nobody needed it then.
+
+        Args:
+            lanes, low, high: of the rows. begin: (B,) start of the domain.
+        """
+        first, final = firsts(lanes), lasts(lanes)
+        which = lanes[first]
+        joined = ~self.left[which] | (low[first] <= np.fmax(self.seen[which], begin[which]))
+        self.seen[which] = np.where(
+            joined, np.maximum(self.seen[which], high[final]), self.seen[which]
+        )
 
     def score_once(self, active: Bools) -> None:
         """A relation between times: scored on the hull of the ends of events that did not happen."""
@@ -186,9 +212,8 @@ class PartTracker:
                 )
             )
         logs = log_values(lhs[0], shape)[lanes, 0], log_values(rhs[0], shape)[lanes, 0]
-        self.main.update(
-            lanes, Scores(mid[lanes], low[lanes], high[lanes]), np.full(lanes.size, np.nan), logs
-        )
+        top = Scores(mid[lanes], low[lanes], high[lanes])
+        self.main.update(Supremum(lanes, top, np.full(lanes.size, np.nan), *logs))
 
     def outcome(self, lane: int, last: Float) -> Outcome:
         """The result on one lane; ``last`` as in `on_step`."""
@@ -223,10 +248,6 @@ class PartTracker:
             complete=complete,
             covered=covered,
         )
-
-
-def _sides(relation: Relation) -> Sides:
-    return freeze(relation.lhs.to_data()), freeze(relation.rhs.to_data())
 
 
 def _postponed(claim: TrajectoryClaim) -> dict[str, ScaledArray]:

@@ -1,13 +1,13 @@
-"""Suprema of comparisons over a part of a step, with as many nodes as they need."""
+"""Suprema of comparisons over a part of each step, with as many nodes as they need."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from numerics.evaluate import Key
+from numerics.evaluate import Key, freeze
 from numerics.extended import ScaledArray
 from numerics.supremum import (
     Scores,
@@ -16,10 +16,12 @@ from numerics.supremum import (
     limit_at_zeros,
     step_supremum,
 )
-from proofs_checks.batch import Float, Indices, StepContext
+from proofs_checks.batch import COARSE, Float, Indices, StepContext, uniform_nodes
+from proofs_checks.blocks import highest_before, lasts
+from theory.quantity import Relation
 
 NODES = (
-    6,
+    COARSE,
     31,
     181,
 )  # equidistant instants per step, the next number where the one before does not resolve
@@ -28,12 +30,19 @@ RESOLVED = 1e-9  # relative: what nodes may miss of a supremum without asking fo
 Sides = tuple[Key, Key]  # plain data of the left and the right side
 
 
+@lru_cache(maxsize=1024)
+def sides_of(relation: Relation) -> Sides:
+    """The two sides of a relation as plain data."""
+    return freeze(relation.lhs.to_data()), freeze(relation.rhs.to_data())
+
+
 @dataclass(frozen=True, slots=True)
 class Supremum:
-    """Suprema over one step for some lanes.
+    """Suprema over steps, one per row.
 
     Attributes:
-        lanes: (L,) indices into the batch. top: their scores. at: (L,) where. log_lhs, log_rhs: (L,) the sides there.
+        lanes: (L,) indices into the batch, sorted; steps of one lane in order. top: the scores, each (L,).
+        at: (L,) where. log_lhs, log_rhs: (L,) the sides there.
     """
 
     lanes: Indices
@@ -42,6 +51,18 @@ class Supremum:
     log_lhs: Float
     log_rhs: Float
 
+    def put(self, rows: Indices, other: Supremum) -> None:
+        """Overwrite some rows."""
+        for mine, new in (
+            (self.top.mid, other.top.mid),
+            (self.top.low, other.top.low),
+            (self.top.high, other.top.high),
+            (self.at, other.at),
+            (self.log_lhs, other.log_lhs),
+            (self.log_rhs, other.log_rhs),
+        ):
+            mine[rows] = new
+
 
 def suprema(
     context: StepContext,
@@ -49,36 +70,68 @@ def suprema(
     low: Float,
     high: Float,
     sides: Sides,
-    running: Callable[[Indices], Float],
+    coarse: Float,
     *,
     strict: bool = False,
     vanishing: bool = False,
     resolution: float | None = None,
-) -> Iterator[Supremum]:
-    """The suprema of ``lhs <= rhs`` between ``low`` and ``high``, (len of the step's lanes,), for some rows.
+) -> Supremum:
+    """The suprema of ``lhs <= rhs`` between ``low`` and ``high``, (R,), in some of the rows of a block.
 
     Args:
-        running: the supremum so far of given lanes; where nothing can exceed it, coarse samples will do.
+        coarse: (B,) the largest score so far at the first nodes of a step; updated. Where nothing in a step can exceed
+            it, the first nodes will do. It depends on the steps alone, not on how they are grouped into blocks.
         strict: the relation is ``<``. vanishing: see `numerics.supremum.limit_at_zeros`.
         resolution: the relation is an equality, checked with this resolution.
     """
-    for nodes in NODES:
-        if not rows.size:
-            return
-        times = uniform_nodes(low[rows], high[rows], nodes)
-        env = context.environment(rows, times)
-        lhs, rhs = env.evaluate(sides[0]), env.evaluate(sides[1])
+
+    def look(which: Indices, nodes: int) -> tuple[Supremum, Float]:
+        whole = nodes == COARSE and bool(
+            ((low[which] == context.start[which]) & (high[which] == context.end[which])).all()
+        )
+        if whole:
+            times = context.times[which]
+            lhs, rhs = context.sample(which, *sides)
+        else:
+            times = uniform_nodes(low[which], high[which], nodes)
+            env = context.environment(which, times)
+            lhs, rhs = env.evaluate(sides[0]), env.evaluate(sides[1])
+        lanes = context.lanes[which]
         if resolution is not None:
-            yield _equality(context.lanes[rows], times, lhs, rhs, resolution)
-            return
+            return _equality(lanes, times, lhs, rhs, resolution), np.zeros(lanes.size)
         scores = compare(lhs, rhs, times.shape, strict=strict)
         top, where, missed = step_supremum(limit_at_zeros(scores) if vanishing else scores)
-        lanes, pick = context.lanes[rows], (np.arange(rows.size), where)
-        coarse = (missed > RESOLVED) & (top.mid + missed > running(lanes)) & (nodes < NODES[-1])
-        done = ~coarse
-        logs = [log_values(a, times.shape)[pick][done] for a in (lhs, rhs)]
-        yield Supremum(lanes[done], top.take(done), times[pick][done], *logs)
-        rows = rows[coarse]
+        pick = (np.arange(lanes.size), where)
+        logs = [log_values(a, times.shape)[pick] for a in (lhs, rhs)]
+        return Supremum(lanes, top, times[pick], *logs), missed
+
+    lanes = context.lanes[rows]
+    whole = (low[rows] == context.start[rows]) & (high[rows] == context.end[rows])
+    if whole.all() or not whole.any():
+        found, missed = look(rows, COARSE)
+    else:
+        found, missed = _empty(lanes), np.empty(rows.size)
+        for group in (np.flatnonzero(whole), np.flatnonzero(~whole)):
+            some, missed[group] = look(rows[group], COARSE)
+            found.put(group, some)
+    bar = highest_before(lanes, found.top.mid, coarse)
+    final = lasts(lanes)
+    coarse[lanes[final]] = np.fmax(bar, found.top.mid)[final]
+    if resolution is not None:
+        return found
+    unsure = np.arange(rows.size)
+    for nodes in NODES[1:]:
+        unsure = unsure[(missed > RESOLVED) & (found.top.mid[unsure] + missed > bar[unsure])]
+        if not unsure.size:
+            break
+        some, missed = look(rows[unsure], nodes)
+        found.put(unsure, some)
+    return found
+
+
+def _empty(lanes: Indices) -> Supremum:
+    mid, low, high, at, log_lhs, log_rhs = (np.empty(lanes.size) for _ in range(6))
+    return Supremum(lanes, Scores(mid, low, high), at, log_lhs, log_rhs)
 
 
 def _equality(
@@ -95,11 +148,3 @@ def _equality(
 def log_values(a: ScaledArray, shape: tuple[int, ...]) -> Float:
     """(L, m) logarithms of a number."""
     return np.broadcast_to(a.log_interval()[0], (*shape, 1, 1, 1))[:, :, 0, 0, 0]
-
-
-def uniform_nodes(start: Float, end: Float, count: int = NODES[0]) -> Float:
-    """(L, count) equidistant instants from start to end, both included exactly."""
-    steps = np.linspace(0.0, 1.0, count)
-    times = start[:, None] + (end - start)[:, None] * steps
-    times[:, -1] = end
-    return times

@@ -47,14 +47,21 @@ class Tracker:
         self.active: Bools = np.ones(self.size, dtype=bool)
         self._check_setting()
         self._decide([h for h in statement.hypotheses if not h.eventual])
-        ends = [p.end or p.start for p in self.parts if p.start is not None]
+        horizons = [p.domain.end or p.domain.start for p in statement.parts if p.domain]
         if statement.horizon is not None:
-            ends.append(freeze(statement.expand(statement.horizon).to_data()))
-        self._ends = ends
-        self._waits = self._events_in(
-            *(q for p in statement.parts if p.domain for q in (p.domain.start, p.domain.end)),
-            statement.horizon,
-        )
+            horizons.append(statement.horizon)
+        waits = [
+            q
+            for p in statement.parts
+            if p.domain
+            for q in (p.domain.start, p.domain.end)
+            if q is not None
+        ]
+        # ends of what is followed, each with the events on which it depends
+        self._ends = [
+            (freeze(statement.expand(q).to_data()), sorted(self._events_in(q))) for q in horizons
+        ]
+        self._waits = sorted(self._events_in(*waits, statement.horizon))
         self.last = self.needed()
 
     def _events_in(self, *quantities: object) -> set[str]:
@@ -126,21 +133,24 @@ class Tracker:
         """(B,) time up to which the trajectory is needed; -inf where the statement is settled."""
         until = np.zeros(self.size)
         waiting = np.zeros(self.size, dtype=bool)
-        for data in self._ends:
+        deadlines = {name: self.claim.deadline(name) for name in self._waits}
+        # an event that comes after its deadline is not waited for, even where others still look at the trajectory
+        late = {name: self.claim.lane_value(["var", name])[0] > t for name, t in deadlines.items()}
+        for data, events in self._ends:
             value, _ = self.claim.lane_value(data)
+            for name in events:
+                value = np.where(late[name], np.nan, value)
             waiting |= np.isnan(value)
             until = np.fmax(until, value)
         if waiting.any():
             limit = np.full(self.size, np.inf)
-            for name in self._waits:
-                limit = np.minimum(
-                    limit, np.where(self.claim.known(name), np.inf, self.claim.deadline(name))
-                )
+            for name, t in deadlines.items():
+                limit = np.minimum(limit, np.where(self.claim.known(name) & ~late[name], np.inf, t))
             until = np.where(waiting, np.maximum(until, limit), until)
         return np.where(self.active, until, -np.inf)
 
     def on_step(self, context: StepContext) -> None:
-        """Let every part see one step."""
+        """Let every part see a block of steps."""
         start = time.perf_counter()
         self.last = self.needed()
         if self.active[context.lanes].any():

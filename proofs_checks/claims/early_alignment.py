@@ -12,15 +12,17 @@ phase (after that length the rate does not matter).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from numerics.evaluate import freeze, lane_scalar
 from numerics.extended import ScaledArray, scaled
 from proofs_checks.batch import Batch, Float, Indices, StepContext
+from proofs_checks.blocks import firsts, lasts, previous, reduce_lanes
 from proofs_checks.claims.trajectory import TrajectoryClaim
 from proofs_checks.sampling import suprema
 from theory.early_alignment import FINAL_PHASE, PHASE_LENGTH, T_DEFINITION
@@ -59,6 +61,15 @@ _T2_BOUND = freeze(FINAL_PHASE.expand(FINAL_PHASE.parts[1].relation).rhs.to_data
 EXACT_BELOW = 1e-9  # cosines smaller than this are decided with rational arithmetic
 
 
+class _Change(NamedTuple):
+    """A network comes to be aligned, or ceases to be."""
+
+    lane: int
+    time: float
+    aligned: bool
+    survivors: tuple[float, float]  # numbers of neurons in S_+ and S_-
+
+
 class EarlyAlignmentClaim(TrajectoryClaim):
     """Numbers and events of early alignment; see the module's docstring."""
 
@@ -74,7 +85,12 @@ class EarlyAlignmentClaim(TrajectoryClaim):
             name: np.ones(size, dtype=bool) for name in ("t_align", "t2", "t_grow", "rate_max")
         }
         self._aligned = np.zeros(size, dtype=bool)
+        self._changes: list[_Change] = []
+        self._lost = np.full(
+            size, np.inf
+        )  # when a network was aligned first without survivors of both signs
         self._rate = np.full((2, size), 1e-300)
+        self._coarse = np.full(size, np.log(1e-300))
         self._phase = self.lane_value(_PHASE)[0]
 
     # -- before the integration ---------------------------------------------------------------------------------
@@ -170,16 +186,34 @@ class EarlyAlignmentClaim(TrajectoryClaim):
         signs = self.batch.signs[lanes]
         plus, minus = plus & (signs > 0), minus & (signs < 0)
         aligned = (plus | minus | dead).all(axis=1)
-        new = aligned & ~self._aligned[lanes]
-        lost = ~aligned & self._aligned[lanes]
-        self.set("t_align", lanes[new], context.start[new], 2.0**-50 * context.start[new])
-        self.set("t_align", lanes[lost], np.full(int(lost.sum()), np.nan))
-        self.set("survivors_plus", lanes[new], plus[new].sum(axis=1).astype(float))
-        self.set("survivors_minus", lanes[new], minus[new].sum(axis=1).astype(float))
-        self._aligned[lanes] = aligned
-        self.open_events["t_align"][lanes] = ~aligned
-        if new.any() or lost.any():
+        changed = np.flatnonzero(aligned != previous(lanes, aligned, self._aligned))
+        final = lasts(lanes)
+        self._aligned[lanes[final]] = aligned[final]
+        for row in changed.tolist():
+            change = _Change(
+                int(lanes[row]),
+                float(context.start[row]),
+                bool(aligned[row]),
+                (float(plus[row].sum()), float(minus[row].sum())),
+            )
+            self._changes.append(change)
+            if change.aligned and min(change.survivors) == 0:
+                self._lost[change.lane] = min(self._lost[change.lane], change.time)
+        if changed.size:
+            self._apply(self._changes[-changed.size :])
             context.forget()
+
+    def _apply(self, changes: Sequence[_Change]) -> None:
+        """The numbers after these changes, which are in the order of time in each lane."""
+        now = {c.lane: c for c in changes}
+        lanes = np.array(list(now))
+        times = np.array([c.time if c.aligned else np.nan for c in now.values()])
+        self.set("t_align", lanes, times, 2.0**-50 * times)
+        self.open_events["t_align"][lanes] = np.isnan(times)
+        then = {c.lane: c for c in changes if c.aligned}
+        lanes = np.array(list(then), dtype=np.intp)
+        for k, name in enumerate(("survivors_plus", "survivors_minus")):
+            self.set(name, lanes, np.array([c.survivors[k] for c in then.values()]))
 
     def _watch_t2(self, context: StepContext) -> None:
         rows = np.flatnonzero(self.open_events["t2"][context.lanes])
@@ -200,28 +234,27 @@ class EarlyAlignmentClaim(TrajectoryClaim):
         self._track_rate(context, np.flatnonzero(context.start <= self._phase[lanes]))
         rows = np.flatnonzero(self.open_events["t_grow"][lanes])
         found, times, errors = self.first_time(context, rows, GROWN)
-        self.set("t_grow", lanes[found], times, errors)
-        self.open_events["t_grow"][lanes[found]] = False
+        if found.size:
+            self.set("t_grow", lanes[found], times, errors)
+            self.open_events["t_grow"][lanes[found]] = False
+            context.forget()
 
     def _track_rate(self, context: StepContext, rows: Indices) -> None:
         if not rows.size:
             return
-        lanes = context.lanes[rows]
         end = np.minimum(context.end, self._phase[context.lanes])
-        found = suprema(
-            context,
-            rows,
-            context.start,
-            end,
-            (_RATE, _ONE),
-            lambda which: np.log(self._rate[0, which]),
-        )
-        for s in found:
-            self._rate[0, s.lanes] = np.maximum(self._rate[0, s.lanes], np.exp(s.top.mid))
-            self._rate[1, s.lanes] = np.maximum(self._rate[1, s.lanes], np.exp(s.top.high))
+        s = suprema(context, rows, context.start, end, (_RATE, _ONE), self._coarse)
+        first = firsts(s.lanes)
+        for k, top in enumerate((s.top.mid, s.top.high)):
+            so_far = self._rate[k, s.lanes[first]]
+            self._rate[k, s.lanes[first]] = np.maximum(
+                so_far, np.exp(reduce_lanes(np.maximum, s.lanes, top))
+            )
+        lanes = context.lanes[rows]
         self.open_events["rate_max"][lanes[context.end[rows] >= self._phase[lanes]]] = False
 
     def finish(self, reached: Float) -> None:
+        self._forget_after(reached)
         super().finish(reached)
         shift, _ = self.lane_value(_C.to_data())
         rate, high = np.maximum(self._rate - shift, 0.0)
@@ -232,18 +265,27 @@ class EarlyAlignmentClaim(TrajectoryClaim):
     def deadline(self, name: str) -> Float:
         if name != "t2":
             return super().deadline(name)
-        value, _ = self.lane_value(_T2_BOUND)
-        nobody = (
-            np.minimum(self._survivors("survivors_plus"), self._survivors("survivors_minus")) == 0
-        )
         # without survivors of both signs an aligned network never reaches t2, and without separability there is no
         # bound on t2: such networks are followed for a while only
-        lost = (self._aligned & nobody) | np.isnan(value)
-        return np.where(lost, self.lane_value(_WHILE)[0], 1.01 * value)
+        bound, a_while = 1.01 * self.lane_value(_T2_BOUND)[0], self.lane_value(_WHILE)[0]
+        lost = np.where(np.isfinite(self._lost), np.maximum(a_while, self._lost), np.inf)
+        return np.minimum(np.where(np.isnan(bound), a_while, bound), lost)
 
-    def _survivors(self, name: str) -> Float:
-        value, _ = self.lane_value(["var", name])
-        return np.where(np.isnan(value), 1.0, value)
+    def _forget_after(self, reached: Float) -> None:
+        """Undo what was seen in steps beyond the end of the trajectory."""
+        late = {c.lane for c in self._changes if c.time > reached[c.lane]}
+        for lane in late:
+            kept = [c for c in self._changes if c.lane == lane and c.time <= reached[lane]]
+            for name in ("t_align", "survivors_plus", "survivors_minus"):
+                self.set(name, np.array([lane]), np.full(1, np.nan))
+            self.open_events["t_align"][lane] = True
+            if kept:
+                self._apply(kept)
+        for name, others in (("t2", ("loss2", "a_plus", "a_minus")), ("t_grow", ())):
+            lanes = np.flatnonzero(self.numbers[name].m[:, 0, 0, 0, 0] > reached)
+            for number in (name, *others):
+                self.set(number, lanes, np.full(lanes.size, np.nan))
+            self.open_events[name][lanes] = True
 
 
 def _neurons(values: Float, batch: Batch) -> ScaledArray:

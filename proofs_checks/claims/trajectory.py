@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.evaluate import Environment, freeze, lane_scalar
-from numerics.supremum import compare
-from proofs_checks.batch import Batch, Float, Indices, Numbers, StepContext, per_lane
-from proofs_checks.sampling import uniform_nodes
+from numerics.evaluate import Environment, lane_scalar
+from numerics.extended import ScaledArray
+from numerics.supremum import Scores, compare
+from proofs_checks.batch import Batch, Float, Indices, Numbers, StepContext, per_lane, uniform_nodes
+from proofs_checks.blocks import firsts
+from proofs_checks.sampling import sides_of
 from theory.quantity import Relation
 
-BISECTIONS = 52
+SECTIONS, CUTS = 11, 32  # an interval is cut into so many, so often: 2^-55 of it is left
 
 
 class TrajectoryClaim:
@@ -33,29 +35,39 @@ class TrajectoryClaim:
         self.wanted = frozenset(wanted)
         self.numbers: Numbers = batch.basic_numbers()
         self.open_events: dict[str, NDArray[np.bool_]] = {}
-        self._environment: Environment | None = None
+        # the numbers as variables; evaluated quantities are kept until a number changes
+        self.environment = Environment(self.numbers)
+        self._lane_values: dict[int, tuple[ScaledArray, tuple[Float, Float]]] = {}
 
     def lane_value(self, data: Sequence[Any]) -> tuple[Float, Float]:
-        """(value, radius) per lane, (B,), of a quantity of numbers; NaN where an event is not known yet."""
-        with np.errstate(all="ignore"):
-            return per_lane(self.environment.evaluate(data), self.batch.size)
+        """(value, radius) per lane, (B,), of a quantity of numbers; NaN where an event is not known yet.
 
-    @property
-    def environment(self) -> Environment:
-        """The numbers as variables; evaluated quantities are kept until a number changes."""
-        if self._environment is None:
-            self._environment = Environment(self.numbers)
-        return self._environment
+        The arrays are kept until a number changes: they must not be written to.
+        """
+        with np.errstate(all="ignore"):
+            array = self.environment.evaluate(data)
+            known = self._lane_values.get(id(array))
+            if known is None or known[0] is not array:
+                known = self._lane_values[id(array)] = array, per_lane(array, self.batch.size)
+        return known[1]
 
     def on_step(self, context: StepContext) -> None:
-        """Look for events on one step; called before the parts of the conclusion see it."""
+        """Look for events on a block of steps; called before the parts of the conclusion see it.
+
+        How the steps of a trajectory are grouped into blocks must not matter: an event is known from its own time on,
+        and it may extend the time that a statement needs (`deadline`, horizons), or shorten it, but not to before
+        itself. Steps that begin after the time that is needed in the end may be shown too; see `finish`.
+        """
 
     def deadline(self, name: str) -> Float:
         """(B,) time after which there is no point in waiting for an event."""
         return np.full(self.batch.size, np.inf)
 
     def finish(self, reached: Float) -> None:
-        """The integration has ended at ``reached``, (B,): events that did not happen become lower bounds."""
+        """The trajectory is needed, and known, up to ``reached``, (B,): events that did not happen become lower bounds.
+
+        Derived classes forget what they have seen later than that.
+        """
         for name, missing in self.open_events.items():
             self.set(name, np.flatnonzero(missing), reached[missing])
 
@@ -74,7 +86,8 @@ class TrajectoryClaim:
         a = self.numbers[name]
         a.m[lanes, 0, 0, 0, 0] = value
         a.r[lanes, 0, 0, 0, 0] = radius
-        self._environment = None
+        self.environment.forget((name,))
+        self._lane_values.clear()
 
     def known(self, name: str) -> NDArray[np.bool_]:
         """(B,) whether a number is known."""
@@ -83,42 +96,43 @@ class TrajectoryClaim:
     def first_time(
         self, context: StepContext, rows: Indices, relation: Relation
     ) -> tuple[Indices, Float, Float]:
-        """The first instants of this step at which a relation holds.
+        """The first instants at which a relation holds in some rows of a block.
 
         Returns:
-            The rows where it comes to hold, the times and bounds on their errors.
+            The rows where it comes to hold, at most one per lane, the times and bounds on their errors.
         """
         none = np.empty(0, dtype=np.intp), np.empty(0), np.empty(0)
         if not rows.size:
             return none
-        lhs, rhs = freeze(relation.lhs.to_data()), freeze(relation.rhs.to_data())
+        sides = sides_of(relation)
 
-        def score(which: Indices, times: Float) -> tuple[Float, Float]:
+        def score(which: Indices, times: Float) -> Scores:
             env = context.environment(which, times)
-            s = compare(env.evaluate(lhs), env.evaluate(rhs), (times.shape[0], times.shape[1]))
-            with np.errstate(invalid="ignore"):  # both ends infinite: 0 against a positive number
-                return s.mid, s.high - s.low
+            return compare(env.evaluate(sides[0]), env.evaluate(sides[1]), times.shape)
 
-        times = uniform_nodes(context.start[rows], context.end[rows])
-        mid, _ = score(rows, times)
-        true = mid <= 0
-        hit = true.any(axis=1)
-        if not hit.any():
+        times = context.times[rows]
+        lhs, rhs = context.sample(rows, *sides)
+        true = compare(lhs, rhs, times.shape).mid <= 0
+        hit = np.flatnonzero(true.any(axis=1))
+        if not hit.size:
             return none
+        hit = hit[firsts(context.lanes[rows[hit]])]
         which, index = rows[hit], np.argmax(true[hit], axis=1)
         lanes = np.arange(which.size)
-        high = times[hit][lanes, index]
-        low = np.where(index > 0, times[hit][lanes, np.maximum(index - 1, 0)], high)
+        high = times[hit, index]
+        low = times[hit, np.maximum(index - 1, 0)]
         start, stop = low.copy(), high.copy()
-        for _ in range(BISECTIONS):
-            middle = 0.5 * (low + high)
-            m, _ = score(which, middle[:, None])
-            inside = m[:, 0] <= 0
-            high, low = np.where(inside, middle, high), np.where(inside, low, middle)
-        at_ends, width = score(which, np.stack([start, stop], axis=1))
+        for _ in range(SECTIONS):
+            cuts = uniform_nodes(low, high, CUTS + 1)
+            inside = score(which, cuts[:, 1:-1]).mid <= 0
+            # the first cut at which it holds, or the end; and the cut before that
+            place = np.where(inside.any(axis=1), np.argmax(inside, axis=1), CUTS - 1)
+            low, high = cuts[lanes, place], cuts[lanes, place + 1]
+        ends = score(which, np.stack([start, stop], axis=1))
         with np.errstate(divide="ignore", invalid="ignore"):
-            slope = np.abs(at_ends[:, 1] - at_ends[:, 0]) / (stop - start)
-            error = np.where(stop > start, width.max(axis=1) / slope, 0.0)
+            width = (ends.high - ends.low).max(axis=1)
+            slope = np.abs(ends.mid[:, 1] - ends.mid[:, 0]) / (stop - start)
+            error = np.where(stop > start, width / slope, 0.0)
         return (
             which,
             high,
