@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import mul
 
 import numpy as np
 import pytest
@@ -39,26 +40,23 @@ def reference(
     state = [fixed(float(x)) for x in theta0]
     done, order = 0.0, 40
 
+    weighted = [[(fixed(c), m) for c, m in terms] for terms in field.terms]
+    prefixes = {m[:k] for terms in field.terms for _, m in terms for k in range(2, len(m) + 1)}
+    products = sorted(prefixes, key=len)
+
     def series(exponent: int) -> list[list[int]]:
         """Coefficients in units of the step 2**exponent."""
         curve = [[x] for x in state]
-        products: dict[tuple[int, ...], list[int]] = {}
-
-        def coefficient(m: tuple[int, ...], k: int) -> int:
-            if len(m) < 2:
-                return curve[m[0]][k] if m else (1 << BITS) * (k == 0)
-            known = products.setdefault(m, [])
-            while len(known) <= k:
-                j = len(known)
-                coefficient(m[:-1], j)
-                a, b = products.get(m[:-1]) or curve[m[0]], curve[m[-1]]
-                known.append(sum(a[i] * b[j - i] for i in range(j + 1)) >> BITS)
-            return known[k]
-
+        known: dict[tuple[int, ...], list[int]] = {(i,): c for i, c in enumerate(curve)}
+        known[()] = [1 << BITS, *[0] * order]
+        known |= {m: [] for m in products}
         for k in range(order):
+            for m in products:
+                reverse = curve[m[-1]][::-1]
+                known[m].append(sum(map(mul, known[m[:-1]], reverse)) >> BITS)
             new = []
-            for terms in field.terms:
-                total = sum(fixed(c) * coefficient(m, k) for c, m in terms) >> BITS
+            for terms in weighted:
+                total = sum(c * known[m][k] for c, m in terms) >> BITS
                 total = total << exponent if exponent >= 0 else total >> -exponent
                 new.append(total // (k + 1))
             for coefficients, c in zip(curve, new, strict=True):
