@@ -78,10 +78,11 @@ class Case:
     start: FlowProblem | None = None
 
 
-def draw(seed: int, *, lanes: int = 1, perturbed: bool = False) -> Case:
+def draw(seed: int, *, lanes: int = 1, perturbed: bool = False, longest: float = np.inf) -> Case:
     """Every loss, balanced or not, separable or not, eps from 1e-1 to 1e-300, up to the late phase.
 
     Args:
+        longest: cuts horizons, in units of the initial rate; the late phase from a tiny eps takes seconds.
         perturbed: the engine gets a start that is off by ``start_radius``, up to 1e-7 of each neuron.
     """
     rng = np.random.default_rng(seed)
@@ -105,7 +106,7 @@ def draw(seed: int, *, lanes: int = 1, perturbed: bool = False) -> Case:
     # directions settle within a few units of 1/rate; the outputs are of order 1 after about log(1/eps)/rate
     short = rng.uniform(0.1, 12.0, lanes)
     late = -log_eps * rng.uniform(0.5, 3.0, lanes)
-    until = np.where(rng.random(lanes) < 0.7, short, late) / rate
+    until = np.minimum(np.where(rng.random(lanes) < 0.7, short, late), longest) / rate
     if rng.random() < 0.3:
         v0 = rng.standard_normal((lanes, h))
         problem = FlowProblem(X, y, loss, weight, W0, v0, log_eps)

@@ -18,17 +18,18 @@ from tests.numerics.reference_coverage import Record, Tamper, draw, judge
 
 EVENTS = ("outcome", "kinks missed")
 CASES = range(12)
+LONGEST = 40.0
 
 
 @given(seed=st.integers(0, 2**31), perturbed=st.booleans())
 def test_bounds_cover_the_errors(seed: int, perturbed: bool) -> None:
-    records, _ = judge(draw(seed, perturbed=perturbed))
+    records, _ = judge(draw(seed, perturbed=perturbed, longest=LONGEST))
     assert [r for r in records if not r.covered] == []
 
 
 @given(seed=st.integers(0, 2**31))
 def test_bounds_cover_the_errors_of_several_lanes(seed: int) -> None:
-    records, outcomes = judge(draw(seed, lanes=2))
+    records, outcomes = judge(draw(seed, lanes=2, longest=LONGEST))
     assert outcomes.total() == 2
     assert [r for r in records if not r.covered] == []
 
@@ -39,7 +40,9 @@ def gathered(
     """All records of some cases."""
     found: list[Record] = []
     for seed in CASES:
-        records, _ = judge(draw(seed, perturbed=perturbed), options=options, tamper=tamper)
+        records, _ = judge(
+            draw(seed, perturbed=perturbed, longest=LONGEST), options=options, tamper=tamper
+        )
         found += records
     return found
 
