@@ -245,4 +245,4 @@ def lengths(w: Any, out: Any) -> None:
 @compiled
 def clipped_ldexp(x: float, shift: int) -> float:
     """x 2**shift for shifts of any size."""
-    return math.ldexp(x, np.int32(min(max(shift, -5000), 5000)))
+    return math.ldexp(x, int(np.int32(min(max(shift, -5000), 5000))))

@@ -13,9 +13,10 @@ import numpy as np
 
 from numerics.compiled_bounds import UNIT
 from numerics.compiled_field import field_at
+from numerics.compiled_kinks import settle
 from numerics.compiled_lanes import Lanes
 from numerics.compiled_series import expand, frame, refresh
-from numerics.compiled_step import lateness, move, settle
+from numerics.compiled_step import lateness, move
 from numerics.compiled_types import (
     ABSOLUTE,
     CV,

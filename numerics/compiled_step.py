@@ -12,18 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from numerics.compiled_bounds import (
-    UNIT,
-    connect,
-    defects,
-    fields,
-    propagate,
-    regroup,
-    units_of_parts,
-)
+from numerics.compiled_bounds import UNIT, defects, fields, propagate
 from numerics.compiled_events import locate, touching
 from numerics.compiled_field import clipped_ldexp, compiled, compiled_fast, force_of_neuron
 from numerics.compiled_kinks import pattern, saltation, settle
+from numerics.compiled_parts import connect, regroup, units_of_parts
 from numerics.compiled_series import expand, frame, rescale
 from numerics.compiled_types import (
     ABSOLUTE,
@@ -333,7 +326,7 @@ def block(
 
 @compiled
 def record(step: Step, lane_exponent: Any, s: Any, rows: Rows, k: int, h: int) -> None:
-    """Write a step, except what its end adds (``record_end``), into row k."""
+    """Write a step, except what its end adds (``record_end``), into row k; coefficients up to its degree."""
     d = step.st[W1].shape[0]
     n = s.shape[0]
     degree = step.flag[DEGREE]
@@ -341,11 +334,11 @@ def record(step: Step, lane_exponent: Any, s: Any, rows: Rows, k: int, h: int) -
     rows.t0[k] = step.out[T0]
     rows.t1[k] = step.out[T1]
     rows.tau[k] = step.out[TAU]
-    for m in range(rows.w.shape[1]):
+    for m in range(degree + 1):
         for j in range(h):
             for c in range(d):
-                rows.w[k, m, j, c] = step.taylor[CW, m, c, j] if m <= degree else 0.0
-            rows.v[k, m, j] = step.tv[CV, m, j] if m <= degree else 0.0
+                rows.w[k, m, j, c] = step.taylor[CW, m, c, j]
+            rows.v[k, m, j] = step.tv[CV, m, j]
     for j in range(h):
         rows.exponent[k, j] = lane_exponent[j]
         rows.v1[k, j] = step.nh[V1, j]

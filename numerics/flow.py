@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numerics import compiled_hard as hard
 from numerics.compiled_bounds import UNIT
@@ -187,6 +186,9 @@ class _Run:
         taken = np.arange(self.size) < counts[:, None]
         lanes = np.repeat(np.array(running, dtype=np.int64), counts)
         degree = int(rows.order[taken].max()) + 1
+        for k in range(int(rows.order[taken].min()) + 1, degree):
+            shorter = rows.order < k
+            rows.w[shorter, k], rows.v[shorter, k] = 0.0, 0.0
         full = bool(taken.all())
 
         def flat(a: Any) -> Any:
@@ -349,7 +351,7 @@ def _rows(size: int, K: int, P: int, n: int, d: int, h: int) -> Rows:
     empty, ints = np.empty, np.int64
     one = (size, K)
     return Rows(
-        t0=empty(one), t1=empty(one), tau=empty(one), order=np.zeros(one, ints),
+        t0=empty(one), t1=empty(one), tau=empty(one), order=np.full(one, P, ints),
         mask=empty((*one, h, n), np.bool_), exponent=empty((*one, h), ints), radius=empty((*one, h)),
         global_radius=empty(one), w=empty((*one, P, h, d)), v=empty((*one, P, h)),
         w1=empty((*one, h, d)), v1=empty((*one, h)), pair=empty(one, ints), active=empty(one, ints),
