@@ -7,13 +7,14 @@ polynomials in ``numerics.polynomial_program``.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from numerics.errors import NumericsError
-from numerics.polynomial_program import SLACK, Array, PolynomialField
+from numerics.polynomial_program import SLACK, Array, Ints, PolynomialField
 from numerics.polynomial_steps import PolynomialStep, finish, take_step
 from numerics.state import two_sum
 
@@ -97,34 +98,50 @@ class PolynomialTrajectory:
         times = self.times[lane]
         return float(times[-1]) if times.size else 0.0
 
-    def state(self, lane: int, t: float) -> Array:
-        """(N,) the computed state at time t.
+    def states(self, lane: int, times: Array) -> Array:
+        """The computed states at times (M,): (M, N).
 
         Raises:
-            NumericsError: t is outside of what was integrated.
+            NumericsError: a time is outside of what was integrated.
         """
-        step, s = self._locate(lane, t)
-        return self.theta0[lane].copy() if step is None else step.state(s)
+        out = np.repeat(self.theta0[lane : lane + 1], times.size, axis=0)
+        for step, which, s in self._located(lane, times):
+            out[which] = step.states(s)
+        return out
+
+    def errors(self, lane: int, times: Array) -> Array:
+        """Bounds on the Euclidean distances of ``states(lane, times)`` from the solution: (M,)."""
+        out = np.zeros(times.size)
+        for step, which, s in self._located(lane, times):
+            out[which] = step.errors(s)
+        return out
+
+    def state(self, lane: int, t: float) -> Array:
+        """(N,) the computed state at time t; see `states`."""
+        return self.states(lane, np.array([t]))[0]
 
     def error(self, lane: int, t: float) -> float:
         """Bound on the Euclidean distance of ``state(lane, t)`` from the solution."""
-        step, s = self._locate(lane, t)
-        return 0.0 if step is None else step.error(s)
+        return float(self.errors(lane, np.array([t]))[0])
 
-    def _locate(self, lane: int, t: float) -> tuple[PolynomialStep | None, float]:
+    def _located(self, lane: int, times: Array) -> Iterator[tuple[PolynomialStep, Ints, Array]]:
+        """Steps with the positions of the times in them, and where in the step these are."""
         if not 0 <= lane < self.lanes:
             raise NumericsError(f"there is no lane {lane}; lanes are 0..{self.lanes - 1}")
         end = self.end(lane)
-        if not 0.0 <= t <= end:
+        outside = ~((times >= 0.0) & (times <= end))
+        if outside.any():
             why = self.reason[lane] or "integrate further"
+            t = times[outside][0]
             raise NumericsError(f"t = {t:.17g} is outside of [0, {end:.17g}] in lane {lane}: {why}")
-        if t == 0.0 or not self.steps[lane]:
-            return None, 0.0
-        index = min(
-            int(np.searchsorted(self.times[lane], t, side="right")), len(self.steps[lane]) - 1
-        )
-        step = self.steps[lane][index]
-        return step, (t - step.t0) / step.tau
+        steps = self.steps[lane]
+        if not steps:
+            return
+        index = np.searchsorted(self.times[lane], times, side="right")
+        index = np.where(times == 0.0, -1, np.minimum(index, len(steps) - 1))
+        for k in np.unique(index[index >= 0]):
+            which = np.flatnonzero(index == k)
+            yield steps[k], which, (times[which] - steps[k].t0) / steps[k].tau
 
 
 def integrate_polynomial(

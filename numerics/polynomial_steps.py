@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -55,29 +56,30 @@ class PolynomialStep:
     growth: Array
     rates: Array
 
-    def state(self, s: float) -> Array:
-        """p(s): (N,)."""
-        s = min(s, 1.0)
-        value = self.coefficients[-1].copy()
+    def states(self, s: Array) -> Array:
+        """p(s): (M,) -> (M, N)."""
+        s = np.minimum(s, 1.0)[:, None]
+        value = np.repeat(self.coefficients[-1:], s.size, axis=0)
         for c in self.coefficients[-2::-1]:
-            value = value * s + c
+            value *= s
+            value += c
         return value
 
-    def error(self, s: float) -> float:
-        """Bound on the distance of the computed ``state(s)`` from the solution."""
+    def errors(self, s: Array) -> Array:
+        """Bounds on the distances of the computed ``states(s)`` from the solution: (M,) -> (M,)."""
         # The label of the end of the step may lie beyond its end by a rounding of the time.
-        beyond, s = max(0.0, s - 1.0), min(s, 1.0)
+        beyond, s = np.maximum(0.0, s - 1.0), np.minimum(s, 1.0)
         m = self.rates.size
-        j = min(int(s * m), m - 1)
-        growth = float(self.growth[j] + max(0.0, s - j / m) * self.rates[j])
+        j = np.minimum((s * m).astype(np.int64), m - 1)
+        growth = self.growth[j] + np.maximum(0.0, s - j / m) * self.rates[j]
         k = np.arange(self.coefficients.shape[0], dtype=np.float64)
         # Horner's rule, and the rounding of s itself.
-        weights = (3.0 * k + 1.0) * s**k
-        evaluation = UNIT * norm(weights @ np.abs(self.coefficients))
+        sizes = ((3.0 * k + 1.0) * s[:, None] ** k) @ np.abs(self.coefficients)
+        evaluation = UNIT * np.array([norm(row) for row in sizes])
         late = beyond * self.speed * self.tau
-        return (math.exp(growth) * self.start + self.defect + evaluation + late) * SLACK
+        return (np.exp(growth) * self.start + self.defect + evaluation + late) * SLACK
 
-    @property
+    @cached_property
     def speed(self) -> float:
         """Bound on |p'| over the step, per unit of time."""
         k = np.arange(self.coefficients.shape[0], dtype=np.float64)

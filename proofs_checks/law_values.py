@@ -151,8 +151,8 @@ class LawValues:
         for step, end in zip(run.steps[lane], ends, strict=False):
             times += [step.t0, step.t0 + 0.5 * (end - step.t0)]
         times += ends[-1:]
-        X = np.array([run.state(lane, t) for t in times]).T
-        radius = np.array([run.error(lane, t) for t in times])
+        X = run.states(lane, np.asarray(times)).T
+        radius = run.errors(lane, np.asarray(times))
         program, sizes = self.form.program, self.form.sizes
         nodes = program.values(X)
         absolute = np.asarray(sizes @ np.abs(nodes))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from numerics.evaluate import NDIM, Environment, lane_scalar
 from numerics.extended import ScaledArray, constant
@@ -47,33 +48,34 @@ class LinearBatch(Batch):
 
 
 class LinearContext(StepContext):
-    """A step of the integrator, or one iterate of gradient descent, in one lane.
+    """Some steps of the integrator, or one iterate of gradient descent, in one lane.
 
     Attributes:
-        lanes: (1,). start, end: (1,) times; for gradient descent both are the number of the step.
+        lanes: (R,) the same lane in every row. start, end: (R,) times of the steps, one after the other; for gradient
+            descent R = 1 and both are the number of the step.
     """
 
     def __init__(
         self,
         batch: LinearBatch,
         lane: int,
-        span: tuple[float, float],
+        span: tuple[ArrayLike, ArrayLike],
         numbers: Numbers,
         opener: Opener,
     ) -> None:
         self.batch = batch
         self.numbers = numbers
-        self.lanes = np.array([lane])
-        self.start, self.end = (np.array([float(t)]) for t in span)
+        self.start, self.end = (np.atleast_1d(np.asarray(t, dtype=np.float64)) for t in span)
+        self.lanes = np.full(self.start.size, lane)
         self._opener = opener
         self._environments: dict[tuple[bytes, bytes], Environment] = {}
 
     def environment(self, rows: Indices, times: Float) -> Environment:
-        """Variables at ``times``, (1, m)."""
+        """Variables at ``times``, (len(rows), m), in the rows ``rows``."""
         key = (rows.tobytes(), times.tobytes())
         found = self._environments.get(key)
         if found is None:
-            numbers = at_lanes(self.numbers, self.lanes)
+            numbers = at_lanes(self.numbers, self.lanes[rows])
             found = self._environments[key] = self._opener(times, numbers)
         return found
 

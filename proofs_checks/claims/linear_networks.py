@@ -32,6 +32,7 @@ from numerics.polynomial_flow import (
 )
 from numerics.scaled_functions import inner
 from proofs_checks.batch import Batch, Float, Numbers, StepContext, at_lanes
+from proofs_checks.blocks import firsts, reduce_lanes
 from proofs_checks.claims.trajectory import TrajectoryClaim
 from proofs_checks.linear_ball_environment import BallEnvironment
 from proofs_checks.linear_balls import (
@@ -53,6 +54,7 @@ from theory.linear_networks import FLOW_RESOLUTION, MOTION, MOVED
 MOST_TERMS = (
     12_000  # of the polynomial field of a flow; with more of them a case takes many seconds
 )
+BLOCK = 16  # steps of a flow that are looked at together
 INSTANTS = 9  # at which motion is looked for, besides the ends of the steps
 
 
@@ -91,7 +93,7 @@ class FlowClaim(LinearClaim):
         A_far, noticed = self._motion(lane, path)
 
         def opened(times: Float, numbers: Numbers) -> Environment:
-            now = _layers(path, case, times[0])
+            now = _layers(path, case, times)
             return Environment(
                 {**numbers, **now, "A_far": A_far, "t": scaled(times[:, :, None, None, None])}
             )
@@ -104,15 +106,19 @@ class FlowClaim(LinearClaim):
                 "wrong law would not be noticed; use a longer horizon or a start with a larger gradient"
             )
         ends = path.times[0] if path.times[0].size else np.zeros(1)
-        for span in zip([0.0, *ends[:-1]], ends, strict=True):
-            yield LinearContext(self.linear, lane, span, self.numbers, opened)
+        starts = np.concatenate(([0.0], ends[:-1]))
+        for first in range(0, ends.size, BLOCK):
+            block = slice(first, first + BLOCK)
+            yield LinearContext(
+                self.linear, lane, (starts[block], ends[block]), self.numbers, opened
+            )
 
     def _motion(self, lane: int, path: PolynomialTrajectory) -> tuple[ScaledArray, bool]:
         """W1ᵀW1 where it is farthest from its start, and whether the error bound of the imbalance at the end is below
         the resolution, relative to that distance."""
         A_0, D_0 = (at_lanes(self.numbers, np.array([lane]))[k] for k in ("A_0", "D_0"))
         times = np.union1d(path.times[0], np.linspace(0.0, path.end(0), INSTANTS))
-        layers = _layers(path, self.linear.linear[lane], times)
+        layers = _layers(path, self.linear.linear[lane], times[None])
         A = inner(layers["W1"], layers["W1_"])
         distance = (A - A_0).abs().max(3).max(2)
         far = int(np.argmax(distance.log_interval()[0]))
@@ -134,14 +140,14 @@ def _at(a: ScaledArray, instant: int) -> ScaledArray:
 
 
 def _layers(path: PolynomialTrajectory, case: LinearCase, times: Float) -> dict[str, ScaledArray]:
-    """W1 and W2 at times (t,) as vectors; the error of the whole state bounds that of each vector."""
+    """W1 and W2 at times (R, t) as vectors; the error of the whole state bounds that of each vector."""
     n, h, m = case.shape
-    states = np.stack([path.state(0, float(t)) for t in times])
-    errors = np.array([path.error(0, float(t)) for t in times])
-    W1, W2 = states[:, : n * h].reshape(-1, n, h), states[:, n * h :].reshape(-1, h, m)
-    radius = errors[None, :, None, None, None]
-    first = scaled(np.swapaxes(W1, 1, 2)[None, :, :, None, :], radius)
-    second = scaled(W2[None, :, :, None, :], radius)
+    states = path.states(0, times.ravel())
+    radius = path.errors(0, times.ravel()).reshape(*times.shape, 1, 1, 1)
+    W1 = states[:, : n * h].reshape(*times.shape, n, h)
+    W2 = states[:, n * h :].reshape(*times.shape, h, m)
+    first = scaled(np.swapaxes(W1, 2, 3)[:, :, :, None, :], radius)
+    second = scaled(W2[:, :, :, None, :], radius)
     return {
         "W1": first,
         "W2": second,
@@ -265,15 +271,17 @@ class NeuronClaim(TrajectoryClaim):
         self.open_events["moved"] = np.ones(batch.size, dtype=bool)
 
     def on_step(self, context: StepContext) -> None:
-        """Take the end of a step into account."""
+        """Take the ends of some steps into account."""
         rows = np.arange(context.lanes.size)
         with np.errstate(all="ignore"):
             motion = context.environment(rows, context.end[:, None]).evaluate(_MOTION)
             value, radius = (np.ravel(x) for x in motion.to_float())
         sure = np.fmax(np.where(np.isfinite(radius), value - radius, 0.0), 0.0)
-        so_far = np.maximum(self.numbers["moved"].m[context.lanes, 0, 0, 0, 0], sure)
-        self.set("moved", context.lanes, so_far)
-        self.open_events["moved"][context.lanes] = so_far <= float(MOVED)
+        lanes = context.lanes[firsts(context.lanes)]
+        found = reduce_lanes(np.maximum, context.lanes, sure)
+        so_far = np.maximum(self.numbers["moved"].m[lanes, 0, 0, 0, 0], found)
+        self.set("moved", lanes, so_far)
+        self.open_events["moved"][lanes] = so_far <= float(MOVED)
 
     def finish(self, reached: Float) -> None:
         """Keep ``moved`` as it is: it is no time."""

@@ -199,6 +199,21 @@ def test_a_lane_does_not_depend_on_its_neighbours() -> None:
         assert alone.error(0, 1.0) == together.error(lane, 1.0)
 
 
+def test_many_times_at_once_are_those_times_one_by_one() -> None:
+    rng = np.random.default_rng(11)
+    found = integrate_polynomial(random_field(rng, 3, 3), rng.normal(size=(2, 3)), 2.0)
+    assert len(found.steps[1]) > 2
+    ends = found.times[1]
+    times = rng.permutation(np.concatenate(([0.0, 0.0], ends, rng.uniform(0.0, ends[-1], 20))))
+    states, errors = found.states(1, times), found.errors(1, times)
+    assert states.tolist() == [found.state(1, t).tolist() for t in times]
+    assert errors == pytest.approx([found.error(1, t) for t in times], rel=1e-14, abs=0.0)
+    assert found.states(1, np.empty(0)).shape == (0, 3) and found.errors(1, np.empty(0)).size == 0
+    for wrong in (-1.0, 2.5, math.nan):
+        with pytest.raises(NumericsError, match="outside of"):
+            found.states(1, np.array([0.5, wrong]))
+
+
 def test_the_step_budget_is_reported() -> None:
     options = PolynomialOptions(max_steps=3)
     found = integrate_polynomial(OSCILLATOR, np.array([[1.0, 0.0]]), 100.0, options=options)
