@@ -130,7 +130,7 @@ def run_early(
 ) -> None:
     """``early_lane`` without recorded times."""
     n, d = points.X.shape
-    none = np.zeros((0, len(QUANTITIES), 2))
+    none = np.zeros((0, len(QUANTITIES), 3))
     work = np.zeros(d + padded(h) + 2 * n)
     early_lane(
         points, neurons_of(lane), h, space, tolerance, log_eps, sup, start, np.zeros(0), none, work

@@ -395,7 +395,7 @@ def early_lane(
     """Carry a lane from t = 0 as far as the early phase goes; its time stays 0 where there is none.
 
     Args:
-        stops (m,): increasing times at which the quantities are written to recorded (m, quantities, 2).
+        stops (m,): increasing times at which the quantities are written to recorded (m, quantities, 3).
         work: for ``quantities_at``.
 
     Returns:

@@ -9,11 +9,14 @@ from numerics.compiled_field import clipped_ldexp, compiled, force_of_output, lo
 from numerics.compiled_types import Points
 from numerics.ensemble_suprema import (
     ANGLE,
+    HIGH,
     IMBALANCE,
     LOG2,
     LOSS,
+    LOW,
     OUTPUT,
     UNIT,
+    VALUE,
     WANTED,
     WEIGHT,
     angle_error,
@@ -59,7 +62,7 @@ def quantities_at(
     mantissa2: float, exponent0: int, log_eps: float, start: Any, balance: Any, exponent_start: Any,
     sup: Any, work: Any, out: Any,
 ) -> None:  # fmt: skip
-    """out[q] = (value, error) of the wanted quantities, for w (d, h) in mantissas.
+    """out[q] = measured value, lower and upper bound of the wanted quantities, for w (d, h) in mantissas.
 
     Args:
         radius: (h,) per neuron. together: of all weights in units of the largest exponent, or inf.
@@ -103,9 +106,9 @@ def quantities_at(
                 theta * theta + abs(before)
             )
             drift_error = max(drift_error, unit2 * allowed + TINY)
-    out[WEIGHT, 0], out[WEIGHT, 1] = best, max(high - best, best - low)
-    out[ANGLE, 0], out[ANGLE, 1] = angle, max(angle_high - angle, angle - angle_low)
-    out[IMBALANCE, 0], out[IMBALANCE, 1] = drift, drift_error
+    _put(out, WEIGHT, best, low, high)
+    _put(out, ANGLE, angle, angle_low, angle_high)
+    _put(out, IMBALANCE, drift, max(drift - drift_error, 0.0), drift + drift_error)
     if sup[OUTPUT, WANTED] == 0.0 and sup[LOSS, WANTED] == 0.0:
         return
     _outputs(p, w, v, weight2, radius, together, f, error)
@@ -139,9 +142,14 @@ def _from_outputs(p: Points, f: Any, error: Any, scale: float, log_scale: float,
     value, _, _ = log_bounds(best, 0.0, log_scale, 1.0)
     _, below, _ = log_bounds(low, 0.0, log_scale, 1.0)
     _, _, above = log_bounds(high, 0.0, log_scale, 1.0)
-    out[OUTPUT, 0] = value
-    out[OUTPUT, 1] = max(above - value, value - below) if above > -math.inf else 0.0
-    out[LOSS, 0], out[LOSS, 1] = loss, loss_error + f.size * UNIT * abs(loss)
+    _put(out, OUTPUT, value, below, above)
+    loss_error += f.size * UNIT * abs(loss)
+    _put(out, LOSS, loss, loss - loss_error, loss + loss_error)
+
+
+@compiled
+def _put(out: Any, q: int, value: float, low: float, high: float) -> None:
+    out[q, VALUE], out[q, LOW], out[q, HIGH] = value, low, high
 
 
 @compiled
@@ -149,7 +157,4 @@ def raise_all(sup: Any, values: Any, time: float) -> None:
     """Let all wanted quantities have been ``values`` at ``time``."""
     for q in range(sup.shape[0]):
         if sup[q, WANTED] > 0.0:
-            value, error = values[q, 0], values[q, 1]
-            low = value - error if value > -math.inf else -math.inf
-            high = value + error if value > -math.inf else error
-            raise_to(sup, q, value, low, high, time)
+            raise_to(sup, q, values[q, VALUE], values[q, LOW], values[q, HIGH], time)
