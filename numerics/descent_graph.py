@@ -36,7 +36,9 @@ def operation(node: Node) -> str:
 
 def trace(function: Callable[..., Any], *example: Tensor) -> GraphModule:
     """The graph of ``function`` without operations that write in place."""
-    graph: GraphModule = make_fx(functionalize(function, remove="mutations"))(*example)
+    # The tracer tells arguments apart by their identity.
+    apart = [argument.clone() for argument in example]
+    graph: GraphModule = make_fx(functionalize(function, remove="mutations"))(*apart)
     for node in graph.graph.nodes:
         if node.target in RESHAPED:
             node.target = ATEN.reshape.default

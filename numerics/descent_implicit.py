@@ -52,19 +52,20 @@ class Implicit:
             slope = self._jacobian(new, z, *rest)
             step = torch.linalg.solve_ex(slope, value)[0]
             better = torch.zeros_like(left, dtype=torch.bool)
+            settled = torch.zeros_like(better)
             length = torch.ones_like(left)
             for _ in range(HALVINGS):
                 candidate = new - length[:, None] * step
                 at = self._graph(candidate, z, *rest)
                 size = at.norm(dim=1)
-                take = ~better & (size < left)
+                take = ~better & ~settled & (size < left)
                 new = torch.where(take[:, None], candidate, new)
                 value = torch.where(take[:, None], at, value)
                 left = torch.where(take, size, left)
                 better |= take
                 # A residual of the size of rounding is not worth a shorter step.
-                small = left <= self._tolerance(new, z, rest)
-                if bool((better | small).all()):
+                settled = left <= self._tolerance(new, z, rest)
+                if bool((better | settled).all()):
                     break
                 length = torch.where(better, length, 0.5 * length)
             if not bool(better.any()):
@@ -101,7 +102,7 @@ class Implicit:
     def linearise(
         frame: Frame, residual: Traced, new: Tensor, z: Tensor, rest: tuple[Tensor, ...], k: int
     ) -> tuple[Array, Array, Array, Any]:
-        """DΦ Q, |δ|, the second-order term and whether no switch is undecided, at z' = ``new``."""
+        """DΦ Q, δ, the second-order term and whether no switch is undecided, at z' = ``new``."""
         # DG is wanted itself, so the frame is that of the coordinates. The radii of z' are not known yet; those of z
         # stand in for them, which is right for monotone F, and are corrected below.
         size = frame.r.shape[1]
@@ -114,8 +115,8 @@ class Implicit:
             fine &= np.linalg.cond(A) < 1e12
             inverse = np.linalg.inv(np.where(fine[:, None, None], A, np.eye(size)))
             image = np.matmul(inverse, frame.Q)
-            local = np.einsum("bij,bj->bi", np.abs(inverse), np.abs(found.wide).astype(np.float64))
-            reach = np.einsum("bij,bj->bi", np.abs(image), frame.r) + 2.0 * local
+            local = np.einsum("bij,bj->bi", inverse, found.wide.astype(np.float64))
+            reach = np.einsum("bij,bj->bi", np.abs(image), frame.extent) + 2.0 * np.abs(local)
             longer = np.linalg.norm(reach, axis=1) / np.linalg.norm(guess, axis=1)
             longer = np.where(longer > 1.0, longer, 1.0) ** 2  # also where both are zero
             second = np.einsum("bij,bj->bi", np.abs(inverse), found.second) * longer[:, None]

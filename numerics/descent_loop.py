@@ -172,11 +172,12 @@ class Loop:
             found = self.frame.linearise(self.shown, self.z, seed=k)
             errors = self.frame.read(found, entries)
         ends = np.cumsum([size for _, size in parts])[:-1]
-        split = [np.split(a, ends, axis=1) for a in (entries, errors)]
         with np.errstate(invalid="ignore"):
-            columns = [
-                (e.max(1), (e - r).max(1), (e + r).max(1)) for e, r in zip(*split, strict=True)
-            ]
+            # outwards by one unit: the sum of a value and a tiny error is rounded itself
+            low = np.where(errors > 0, np.nextafter(entries - errors, -np.inf), entries)
+            high = np.where(errors > 0, np.nextafter(entries + errors, np.inf), entries)
+            split = zip(*(np.split(a, ends, axis=1) for a in (entries, low, high)), strict=True)
+            columns = [[part.max(axis=1) for part in parts] for parts in split]
             value, low, high = (np.stack(c, axis=1) for c in zip(*columns, strict=True))
             self.best.see(value, low, high, k)
             error = np.maximum(high - value, value - low)
@@ -200,9 +201,9 @@ class Loop:
             )
         else:
             found = frame.linearise(self.update, self.z, *rest, seed=k)
-            image, second, clear = found.image, found.second, found.clear(frame.r)
+            image, second, clear = found.image, found.second, found.clear(frame.extent)
             with np.errstate(all="ignore"):
-                local = np.abs(found.wide - after).astype(np.float64)
+                local = (after - found.wide).astype(np.float64)
         frame.advance(image, local, second, clear, z, after, moving, k)
 
     # --- the end -------------------------------------------------------------------------------

@@ -146,7 +146,7 @@ def _combine(sign: int) -> Callable[..., Array]:
 def _converted(a: Array, **kw: Any) -> Array:
     """A conversion between formats; to a narrower float it rounds, which is measured like any rounding."""
     floating = getattr(kw.get("dtype"), "is_floating_point", False)
-    return a.astype(Wide) if floating else a
+    return np.asarray(a).astype(Wide) if floating else a
 
 
 def _same(a: Array, *_: Any, **kw: Any) -> Array:
