@@ -1,7 +1,7 @@
 """diffrax, compiled: across the kinks, and restarted at each of them by a driver that misses none.
 
-All lanes at once (``vmap``: each step waits for every lane that has not finished) or one after another within one
-compiled program (``lax.map``), which on one thread is the faster way.
+All lanes at once (``vmap``: each step waits for every lane that has not finished) or one lane after another by the same
+compiled program, which on one thread is the faster way.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def field_of(task: Task) -> Callable[[Any, Any, Any], Any]:
 
 
 def compiled(lane: Any, task: Task, vmap: bool) -> Callable[[Task, float], Any]:
-    """``lane(w, v, rtol)`` on all lanes, compiled now for the shape of ``task``."""
+    """``lane(w, v, rtol)`` on all lanes, or on the only one, compiled now for the shape of ``task``."""
 
     def lanes(W: Any, v: Any, rtol: Any) -> Any:
         if vmap:
             return jax.vmap(lane, in_axes=(0, 0, None))(W, v, rtol)
-        return jax.lax.map(lambda u: lane(*u, rtol), (W, v))
+        return jax.tree.map(lambda x: x[None], lane(W[0], v[0], rtol))
 
     program = jax.jit(lanes).lower(task.W0, task.v0, jnp.asarray(1e-8)).compile()
 
@@ -154,18 +154,20 @@ METHODS = (
         "diffrax",
     ),
     Method(
-        "diffrax-tsit5-map",
-        "diffrax Tsit5, lax.map",
+        "diffrax-tsit5-lanes",
+        "diffrax Tsit5, lane by lane",
         "across",
         partial(prepare_across, solver=diffrax.Tsit5, vmap=False),
         "diffrax",
+        single=True,
     ),
     Method(
-        "diffrax-dopri8-map",
-        "diffrax Dopri8, lax.map",
+        "diffrax-dopri8-lanes",
+        "diffrax Dopri8, lane by lane",
         "across",
         partial(prepare_across, solver=diffrax.Dopri8, vmap=False),
         "diffrax",
+        single=True,
     ),
     Method(
         "diffrax-events",
@@ -175,10 +177,11 @@ METHODS = (
         "diffrax",
     ),
     Method(
-        "diffrax-events-map",
-        "diffrax Tsit5, Event restarts, lax.map",
+        "diffrax-events-lanes",
+        "diffrax Tsit5, Event restarts, lane by lane",
         "events",
         partial(prepare_events, vmap=False),
         "diffrax",
+        single=True,
     ),
 )
