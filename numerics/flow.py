@@ -57,7 +57,7 @@ from numerics.views import Step as DenseOutput
 from numerics.views import StepView
 
 # Steps of a lane in one view: enough to spread the cost of a call, few enough for the memory of a block.
-MOST_ROWS, NUMBERS = 1, 1 << 13
+MOST_ROWS, NUMBERS = 16, 1 << 13
 
 
 def integrate(
