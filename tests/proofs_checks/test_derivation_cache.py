@@ -181,7 +181,7 @@ from proofs_checks import api
 from proofs_checks.registry import statement
 import json, sys
 (row,) = api.verify([statement("margins/telescoping")], cases=1).statements
-heavy = {"cvxpy", "matplotlib", "scipy", "sympy", "torch", "hypothesis", "pyarrow", "distributed"}
+heavy = {"cvxpy", "matplotlib", "sympy", "torch", "hypothesis", "pyarrow", "distributed"}
 print(json.dumps([row.derivation, sorted(heavy & set(sys.modules))]))
 """
 ASK = """
