@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numerics import NumericsError, loss, loss_names
+from numerics import FlowProblem, NumericsError, loss, loss_names
+from numerics import compiled_field as compiled
+from numerics.compiled_types import Points, points_of
 
 NAMES = loss_names()
 finite = st.floats(-30, 30)
@@ -15,6 +17,12 @@ finite = st.floats(-30, 30)
 
 def label(name: str, sign: float) -> float:
     return sign if loss(name).signed_labels else 0.7 * sign
+
+
+def points(name: str, y: float, weight: float) -> Points:
+    """One data point with this label, as compiled code sees it."""
+    one = np.ones((1, 1, 1))
+    return points_of(FlowProblem(one[0], np.array([y]), name, weight, one, one[0], np.zeros(1)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -27,25 +35,13 @@ def test_g_is_minus_the_derivative(name: str, f: float, sign: float) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("f", [1e-300, -1e-200, 1e-20, -1e-9, 1e-3, -0.7, 5.0])
-@pytest.mark.parametrize("sign", [-1.0, 1.0])
-def test_deviation_has_full_relative_accuracy(name: str, f: float, sign: float) -> None:
-    y = label(name, sign)
-    exact = {
-        "exponential": y * np.expm1(-y * np.longdouble(f)),
-        "logistic2": -y * np.tanh(y * np.longdouble(f) / 2),
-        "logistic": -y / 2 * np.tanh(y * np.longdouble(f) / 2),
-        "squared": -2 * np.longdouble(f),
-    }[name]
-    got = loss(name).deviation(np.array([f]), np.array([y]))[0]
-    assert abs(got - exact) <= 4e-16 * abs(exact)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_deviation_is_g_minus_its_value_at_zero(name: str) -> None:
-    f, y = np.linspace(-3, 3, 13), np.full(13, label(name, -1.0))
-    term = loss(name)
-    np.testing.assert_allclose(term.deviation(f, y), term.g(f, y) - term.g(0 * f, y), atol=1e-14)
+@given(f=finite, sign=st.sampled_from([-1.0, 1.0]))
+def test_compiled_losses_agree(name: str, f: float, sign: float) -> None:
+    term, y, weight = loss(name), label(name, sign), 0.25
+    p = points(name, y, weight)
+    value, force = (weight * g(np.array([f]), np.array([y]))[0] for g in (term.value, term.g))
+    assert compiled.loss_value(p, f, y) == pytest.approx(value, rel=4e-16, abs=1e-300)
+    assert compiled.force_of_output(p, f, y) == pytest.approx(force, rel=4e-16, abs=1e-300)
 
 
 @pytest.mark.parametrize("name", ["exponential", "logistic2"])
@@ -60,7 +56,7 @@ def test_slope_bound_holds_and_is_attained(
     name: str, a: float, width: float, u: float, sign: float
 ) -> None:
     term, y, b = loss(name), np.array([label(name, sign)]), a + width
-    bound = term.slope_bound(np.array([a]), np.array([b]), y)[0]
+    bound = compiled.slope_bound(points(name, float(y[0]), 1.0), a, b, float(y[0]))
 
     def slope(f: float) -> float:
         step = 1e-4
@@ -75,16 +71,17 @@ def test_slope_bound_holds_and_is_attained(
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_series_is_the_series_of_the_composition(name: str, sign: float) -> None:
-    order, y = 18, np.array([label(name, sign)])
-    f = np.zeros((2, order + 1, 1))
-    f[0, :4, 0], f[1, :4, 0] = (0.3, -0.5, 0.2, 0.1), (-2.0, 0.4, 0.0, -0.3)
-    series = loss(name).series(y, 2, order)
-    coefficients = np.stack([series.extend(k, f[:, : k + 1]) for k in range(order + 1)], axis=1)
-    for t in (0.1, -0.2):
-        t_powers = t ** np.arange(order + 1)
-        path = (f * t_powers[:, None]).sum(axis=1)
-        value = (coefficients * t_powers[:, None]).sum(axis=1)
-        np.testing.assert_allclose(value, loss(name).g(path, y), rtol=1e-10)
+    order, y = 18, label(name, sign)
+    for start in ((0.3, -0.5, 0.2, 0.1), (-2.0, 0.4, 0.0, -0.3)):
+        f = np.zeros((order + 1, 1))
+        f[:4, 0] = start
+        g, q, p, qp = (np.zeros((order + 1, 1)) for _ in range(4))
+        for k in range(order + 1):
+            compiled.force_series(points(name, y, 1.0), k, f, g, q, p, qp)
+        for t in (0.1, -0.2):
+            powers = t ** np.arange(order + 1)
+            value = loss(name).g(np.array([powers @ f[:, 0]]), np.array([y]))[0]
+            assert powers @ g[:, 0] == pytest.approx(value, rel=1e-10)
 
 
 def test_unknown_loss_lists_the_known_ones() -> None:
