@@ -179,7 +179,7 @@ class StepContext:
         if found is None:
             # slices of consecutive rows are not copied
             where: Any = rows
-            if rows.size and rows[-1] - rows[0] + 1 == rows.size:
+            if rows.size and (np.diff(rows) == 1).all():
                 where = slice(rows[0], rows[-1] + 1)
             W, V = _states(self.step, where, times)
             mantissa, exponent = self.batch.eps

@@ -21,10 +21,10 @@ import numpy as np
 
 from numerics.evaluate import Environment, Key, freeze
 from numerics.supremum import compare
-from proofs_checks.batch import Batch, Float, StepContext
+from proofs_checks.batch import Batch, Float, StepContext, uniform_nodes
+from proofs_checks.blocks import firsts, highest_before, reduce_lanes
 from proofs_checks.measure import AnyCase, batches, measure_batch
 from proofs_checks.parts import PartTracker
-from proofs_checks.sampling import uniform_nodes
 from proofs_checks.tracker import Tracker
 from theory.quantity import Quantity
 from theory.statement import Constant, Part, Statement
@@ -132,7 +132,7 @@ class _Roots:
                 times = uniform_nodes(low[rows], high[rows])
                 self._take(context.lanes[rows], context.environment(rows, times), gaps, times.shape)
                 lanes = context.lanes[rows]
-                self.horizon[lanes] = np.maximum(self.horizon[lanes], high[rows])
+                np.maximum.at(self.horizon, lanes, high[rows])
 
     def finish(self) -> None:
         lanes = np.flatnonzero(self.tracker.active)
@@ -158,7 +158,9 @@ class _Roots:
         # outputs that are exactly zero leave both sides 0: any value will do
         root = np.where(np.isfinite(root), root, np.nan)
         pick = np.fmax if self.better == "smaller" else np.fmin
-        self.worst[lanes] = pick(self.worst[lanes], pick.reduce(root, axis=1))
+        which = lanes[firsts(lanes)]
+        found = reduce_lanes(pick, lanes, pick.reduce(root, axis=1))
+        self.worst[which] = pick(self.worst[which], found)
 
 
 def _affine(
@@ -219,6 +221,8 @@ class _Exit:
         self.seen = np.zeros(tracker.size)
 
     def on_step(self, context: StepContext) -> None:
+        failing = np.full(context.lanes.size, np.nan)  # when, in every row
+        looked = np.full(context.lanes.size, -np.inf)  # up to when
         for part in self.tracker.parts:
             if part.start is None:
                 continue
@@ -228,6 +232,7 @@ class _Exit:
                 self.tracker.active[context.lanes]
                 & (low <= high)
                 & np.isnan(self.time[context.lanes])
+                & np.isnan(failing)
             )
             if not rows.size:
                 continue
@@ -236,9 +241,16 @@ class _Exit:
             scores = compare(env.evaluate(part.sides[0]), env.evaluate(part.sides[1]), times.shape)
             fails = scores.mid > 0
             hit = fails.any(axis=1)
-            lanes = context.lanes[rows]
-            self.time[lanes[hit]] = times[hit, np.argmax(fails[hit], axis=1)]
-            self.seen[lanes] = np.maximum(self.seen[lanes], high[rows])
+            failing[rows[hit]] = times[hit, np.argmax(fails[hit], axis=1)]
+            looked[rows] = np.maximum(looked[rows], high[rows])
+        # nothing is looked at after the first failure
+        fails_at_all = ~np.isnan(failing)
+        earlier = highest_before(
+            context.lanes, fails_at_all.astype(float), np.zeros(self.seen.size)
+        )
+        np.maximum.at(self.seen, context.lanes[earlier == 0], looked[earlier == 0])
+        rows = np.flatnonzero(fails_at_all & (earlier == 0))
+        self.time[context.lanes[rows]] = failing[rows]
 
 
 def _domain(statement: Statement, constant: Constant, cases: Sequence[AnyCase]) -> Observed:

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 import numerics
+from numerics.evaluate import freeze
 from proofs_checks.batch import Batch, Float, StepContext
 from proofs_checks.case import Case
 from proofs_checks.figures import BLUE, GREEN, GREY, ORANGE, canvas, save
-from proofs_checks.sampling import uniform_nodes
 from proofs_checks.verdict import Status
 from theory.conservation.reachable import ReachableSet, reachable_set
 from theory.conservation.reachable_targets import Reach
@@ -171,14 +171,15 @@ class _Recorder:
 
     def on_step(self, step: numerics.StepView) -> None:
         context = StepContext(self.batch, step, self.numbers)
-        times = uniform_nodes(context.start, context.end)
-        env = context.environment(np.array([0]), times)
-        self.times.append(times[0])
+        everything, times = np.arange(context.lanes.size), context.times
+        self.times.append(times.ravel())
         for rows, quantity in zip(self.rows, self.WANTED, strict=True):
-            value, radius = env.evaluate(quantity).to_float()
-            shape = (times.shape[1], value.shape[2])
-            parts = (np.broadcast_to(a[0, :, :, 0, 0], shape) for a in (value, radius))
-            rows.append((next(parts), next(parts)))
+            (array,) = context.sample(everything, freeze(quantity))
+            value, radius = array.to_float()
+            shape = (*times.shape, value.shape[2])
+            parts = [np.broadcast_to(a[..., 0, 0], shape) for a in (value, radius)]
+            one, two = (a.reshape(times.size, value.shape[2]) for a in parts)
+            rows.append((one, two))
 
     def curve(self, index: int) -> tuple[Float, Float]:
         """(m, rows) values and errors of one of the quantities."""

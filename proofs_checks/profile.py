@@ -203,22 +203,25 @@ def _follow(
         for name, value in statement.bindings().items():
             extra[name] = trackers[0].claim.environment.evaluate(value.to_data())
 
+    rows_of_start = np.array([0])
+
     def listen(context: StepContext) -> None:
-        start, end = float(context.start[0]), min(float(context.end[0]), time)
-        if start > time or (start == time and ends.get("end") is not None):
-            return
         context.numbers.update(extra)
-        row = np.array([0])
+        rows = np.flatnonzero(context.start < time)
         if "start" not in ends:
-            ends["start"] = context.environment(row, np.array([[start]]))
-        nodes = 0.5 * (end - start) * (_NODES + 1.0) + start
-        env = context.environment(row, nodes[None, :])
-        weights = 0.5 * (end - start) * _WEIGHTS
+            ends["start"] = context.environment(rows_of_start, context.start[:1, None])
+            rows = rows if rows.size else rows_of_start
+        if not rows.size:
+            return
+        start, end = context.start[rows], np.minimum(context.end[rows], time)
+        half = 0.5 * (end - start)
+        nodes = half[:, None] * (_NODES + 1.0) + start[:, None]
+        env = context.environment(rows, nodes)
+        weights = half[:, None] * _WEIGHTS
         if rates:
-            integrals.append(
-                np.stack([weights @ _neurons(env.evaluate(r), case.h, nodes.size) for r in rates])
-            )
-        ends["end"] = context.environment(row, np.array([[end]]))
+            values = (_neurons(env.evaluate(r), case.h, nodes.shape) for r in rates)
+            integrals.append(np.stack([np.einsum("rm,rmj->j", weights, v) for v in values]))
+        ends["end"] = context.environment(rows[-1:], end[-1:, None])
 
     measure_batch(
         [statement], Batch((case,)), listeners=[listen], on_start=begin, until=np.array([time])
@@ -239,10 +242,10 @@ def _follow(
     return Spine(spine["part"], time, neuron, float(last[neuron]), previous, tuple(steps))
 
 
-def _neurons(a: ScaledArray, h: int, m: int) -> Float:
-    """(m, h) plain values of a quantity that may depend on the neuron."""
+def _neurons(a: ScaledArray, h: int, shape: tuple[int, ...]) -> Float:
+    """(rows, m, h) plain values of a quantity that may depend on the neuron; shape: (rows, m)."""
     value, _ = a.to_float()
-    return np.broadcast_to(value, (1, m, h, 1, 1))[0, :, :, 0, 0]
+    return np.broadcast_to(value, (*shape, h, 1, 1))[:, :, :, 0, 0]
 
 
 def _log(a: ScaledArray, h: int) -> Float:

@@ -10,7 +10,6 @@ from numerics.extended import ScaledArray
 from proofs_checks.batch import Float, StepContext
 from proofs_checks.case import Case
 from proofs_checks.measure import AnyCase, Measured, batch_of, measure_batch
-from proofs_checks.sampling import uniform_nodes
 from theory.statement import Statement
 
 
@@ -65,28 +64,28 @@ def record(statement: Statement, case: AnyCase, *, until: float | None = None) -
     states: list[tuple[Float, Float, Float]] = []
 
     def listen(context: StepContext) -> None:
-        times = uniform_nodes(context.start, context.end)
-        env = context.environment(np.array([0]), times)
+        times = context.times
+        env = context.environment(np.arange(context.lanes.size), times)
         if isinstance(case, Case):
             w = env.evaluate(["var", "w"])
             length = env.evaluate(["norm", ["var", "w"]])
             states.append(
                 (
-                    times[0],
-                    (w.m / length.m)[0, :, :, 0, :],
-                    _log(env.evaluate(["sqnorm", ["var", "w"]]), times.size),
+                    times.ravel(),
+                    (w.m / length.m).reshape(times.size, *case.W0.shape),
+                    _log(env.evaluate(["sqnorm", ["var", "w"]]), times.shape),
                 )
             )
         for out, relation in zip(rows, relations, strict=True):
             with np.errstate(all="ignore"):
                 lhs, rhs = (env.evaluate(q.to_data()) for q in (relation.lhs, relation.rhs))
-                a, b = (_log(side, times.size)[:, 0] for side in (lhs, rhs))
+                a, b = (_log(side, times.shape)[:, 0] for side in (lhs, rhs))
                 gap = lhs - rhs
                 error = ScaledArray(gap.r, np.zeros_like(gap.r), gap.e)
                 size, bound = (
-                    _log(side, times.size)[:, 0] - np.maximum(a, b) for side in (gap.abs(), error)
+                    _log(side, times.shape)[:, 0] - np.maximum(a, b) for side in (gap.abs(), error)
                 )
-            out.append((times[0], a, b, size, bound))
+            out.append((times.ravel(), a, b, size, bound))
 
     measured = measure_batch(
         [statement],
@@ -105,13 +104,15 @@ def record(statement: Statement, case: AnyCase, *, until: float | None = None) -
         curves.append(Curve(part.part.name, t[keep], a, b, size, bound, part.part.resolution))
     if isinstance(case, Case):
         times, directions, norms = (np.concatenate(c) for c in zip(*states, strict=True))
+        shown = times <= reached
+        times, directions, norms = times[shown], directions[shown], norms[shown]
         signs = np.sign(case.v0)
     else:
         times, directions, norms, signs = (np.empty(s) for s in ((0,), (0, 0, 0), (0, 0), (0,)))
     return Recording(statement, case, tuple(curves), times, directions, norms, signs, measured)
 
 
-def _log(a: ScaledArray, m: int) -> Float:
-    """(m, rows) logarithms of an array with axes (1, m, rows, 1, 1)."""
-    mid = a.log_interval()[0]
-    return np.broadcast_to(mid, (1, m, mid.shape[2], 1, 1))[0, :, :, 0, 0]
+def _log(a: ScaledArray, shape: tuple[int, ...]) -> Float:
+    """(steps · m, neurons) logarithms of an array with axes (steps, m, neurons, 1, 1); shape: (steps, m)."""
+    mid = a.log_interval()[0][..., 0, 0]
+    return np.broadcast_to(mid, (*shape, mid.shape[2])).reshape(-1, mid.shape[2])

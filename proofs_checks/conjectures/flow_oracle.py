@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ import numpy as np
 from numerics.errors import NumericsError
 from numerics.evaluate import Key, freeze, lane_scalar
 from numerics.supremum import SAFETY, STEEP
-from proofs_checks.batch import Float, StepContext
+from proofs_checks.batch import Float, Indices, StepContext, uniform_nodes
 from proofs_checks.conjectures.flow import LINEAR_VARIABLES, RELU_VARIABLES, check_variables
 from proofs_checks.conjectures.measured import Recent
 from proofs_checks.conjectures.trajectories import (
@@ -32,7 +33,7 @@ from proofs_checks.conjectures.trajectories import (
     linear_trajectory,
     relu_trajectory,
 )
-from proofs_checks.sampling import NODES, RESOLVED, uniform_nodes
+from proofs_checks.sampling import NODES, RESOLVED
 from theory.errors import LemmataError
 from theory.quantity import from_data
 
@@ -214,55 +215,90 @@ def _interval(pair: Any, name: str) -> tuple[float, float]:
     return float(np.nextafter(mid - rad, -math.inf)), float(np.nextafter(mid + rad, math.inf))
 
 
+@dataclass(frozen=True)
+class _Pieces:
+    """Parts of steps: the rows of a context in which they lie, their ends, each (P,)."""
+
+    context: StepContext
+    rows: Indices
+    start: Float
+    end: Float
+
+    def cut(self, which: Indices) -> _Pieces:
+        """Some of them, each in equal parts."""
+        cuts = uniform_nodes(self.start[which], self.end[which])
+        rows = np.repeat(self.rows[which], cuts.shape[1] - 1)
+        return _Pieces(self.context, rows, cuts[:, :-1].ravel(), cuts[:, 1:].ravel())
+
+    def bounds(self, data: Key, sign: int) -> tuple[Float, Float, Float]:
+        """The largest lower end at nodes, the largest upper end, and what lies between nodes at most above that."""
+        times = uniform_nodes(self.start, self.end)
+        if self.context.lanes.size == 1:
+            env = self.context.environment(ROW, times.reshape(1, -1))
+            shape = (1, times.size, 1, 1, 1)
+        else:
+            env = self.context.environment(self.rows, times)
+            shape = (*times.shape, 1, 1, 1)
+        value, radius = env.evaluate(data).to_float()
+        q, r = (np.broadcast_to(a, shape).reshape(times.shape) for a in (value, radius))
+        known = np.asarray((np.isfinite(q) & np.isfinite(r)).all(axis=1))
+        q, r = (np.where(known[:, None], a, 0.0) for a in (sign * q, r))
+        return (
+            np.where(known, (q - r).max(axis=1), -np.inf),
+            np.where(known, (q + r).max(axis=1), np.inf),
+            np.where(known, _between(q, r), 0.0),
+        )
+
+
 def _extreme(
     contexts: Sequence[StepContext], data: Key, span: tuple[float, float], sign: int
 ) -> tuple[float, float]:
     """An interval that contains the supremum of sign·quantity over a span of time."""
-    pieces = [(c, max(float(c.start[0]), span[0]), min(float(c.end[0]), span[1])) for c in contexts]
-    pieces = [p for p in pieces if p[1] <= p[2]]
+    groups = []
+    for c in contexts:
+        start, end = np.maximum(c.start, span[0]), np.minimum(c.end, span[1])
+        rows = np.flatnonzero(start <= end)
+        groups.append(_Pieces(c, rows, start[rows], end[rows]))
     low, high = -math.inf, -math.inf
     for depth in range(DEPTH + 1):
-        found = [(piece, *_on_piece(*piece, data, sign)) for piece in pieces]
-        low = max([low, *(below for _, below, _, _ in found)])
-        pieces = []
-        for (context, start, end), below, above, missed in found:
+        groups = [g for g in groups if g.rows.size]
+        found = [(g, *g.bounds(data, sign)) for g in groups]
+        low = max([low, *(float(below.max()) for _, below, _, _ in found)])
+        groups, count = [], 0
+        for pieces, below, above, missed in found:
             # a closer look is worth it where it could exclude a supremum, beyond the error of the nodes
-            matters = above + missed > low and missed > max(RESOLVED * abs(low), above - below)
-            if matters and depth < DEPTH and len(pieces) < PIECES:
-                cuts = np.linspace(start, end, NODES[0]).tolist()
-                pieces += [(context, *ends) for ends in zip(cuts, [*cuts[1:-1], end], strict=False)]
-            else:
-                high = max(high, above + missed)
+            matters = (above + missed > low) & (
+                missed > np.maximum(RESOLVED * abs(low), above - below)
+            )
+            closer = np.flatnonzero(matters)
+            room = -(-(PIECES - count) // (NODES[0] - 1)) if depth < DEPTH else 0
+            closer = closer[: max(room, 0)]
+            rest = np.ones(matters.size, dtype=bool)
+            rest[closer] = False
+            high = max(high, float((above + missed)[rest].max(initial=-math.inf)))
+            groups.append(pieces.cut(closer))
+            count += groups[-1].rows.size
     return low, high
 
 
-def _on_piece(
-    context: StepContext, start: float, end: float, data: Key, sign: int
-) -> tuple[float, float, float]:
-    """The largest lower end at nodes, the largest upper end, and what lies between nodes at most above that."""
-    times = uniform_nodes(np.array([start]), np.array([end]), NODES[0] if end > start else 1)
-    value, radius = context.environment(ROW, times).evaluate(data).to_float()
-    q, r = (np.broadcast_to(a, (1, times.shape[1], 1, 1, 1)).ravel() for a in (value, radius))
-    if not (np.isfinite(q).all() and np.isfinite(r).all()):
-        return -math.inf, math.inf, 0.0
-    q = sign * q
-    return float((q - r).max()), float((q + r).max()), _between(q, r)
-
-
-def _between(q: Float, r: Float) -> float:
-    """By how much a smooth function can exceed its values at equidistant nodes; infinite where they do not resolve it.
+def _between(q: Float, r: Float) -> Float:
+    """By how much smooth functions can exceed their values at equidistant nodes; infinite where these resolve nothing.
 
     The bound of `numerics.supremum` for differences in place of quotients: a parabola with second difference S exceeds
     the higher end of its interval by (S/8) (1 - 2 slope/S)².
+
+    Args:
+        q, r: (P, m) values and error bounds of P functions.
     """
-    if q.size < 3:
-        return 0.0
-    slope = np.abs(np.diff(q))
-    certain = slope - r[:-1] - r[1:]
-    if certain.max() > STEEP * (q.max() - q.min()):
-        return math.inf
-    bend = np.abs(q[:-2] - 2.0 * q[1:-1] + q[2:])
-    S = SAFETY * np.maximum(np.append(bend[:1], bend), np.append(bend, bend[-1:]))
+    slope = np.abs(np.diff(q, axis=1))
+    certain = slope - r[:, :-1] - r[:, 1:]
+    top = q.max(axis=1)
+    bend = np.abs(q[:, :-2] - 2.0 * q[:, 1:-1] + q[:, 2:])
+    left, right = (
+        np.concatenate(pair, axis=1) for pair in ((bend[:, :1], bend), (bend, bend[:, -1:]))
+    )
+    S = SAFETY * np.maximum(left, right)
     inside = np.maximum(1.0 - 2.0 * slope / np.where(S > 0, S, 1.0), 0.0)
-    peaks = np.maximum(q[:-1], q[1:]) + np.where(S > 0, S / 8.0 * inside**2, 0.0)
-    return max(float(peaks.max() - q.max()), 0.0)
+    peaks = np.maximum(q[:, :-1], q[:, 1:]) + np.where(S > 0, S / 8.0 * inside**2, 0.0)
+    missed = np.maximum(peaks.max(axis=1) - top, 0.0)
+    return np.where(certain.max(axis=1) > STEEP * (top - q.min(axis=1)), np.inf, missed)

@@ -41,7 +41,7 @@ class Trajectory:
 
     Attributes:
         reached: the time up to which it is known. reason: why it ends there, "" where that is what was asked for.
-        contexts: the steps in order, with these numbers as further variables.
+        contexts: blocks of its steps in order, with these numbers as further variables.
     """
 
     reached: float
