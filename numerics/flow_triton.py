@@ -218,6 +218,21 @@ def launch(
     )
 
 
+def kernel_signature(dtype: str) -> dict[str, str]:
+    """Types of the kernel's arguments for Triton's ahead-of-time compiler, which needs no device."""
+    from numerics.flow_triton_kernel import flow
+
+    real = {"float64": "*fp64", "float32": "*fp32"}[dtype]
+    double = ("radius", "mantissa", "end", "parameter", "record")
+    double += ("out_radius", "out_t", "out_measure", "out_record")
+    integer = ("exponent", "eps", "queue", "out_exponent", "out_count")
+    types = dict.fromkeys(("H", "N", "D", "P", "LOSS", "WANTED", "DOUBLE"), "constexpr")
+    types |= {f"{name}_pointer": "*fp64" for name in double}
+    types |= {f"{name}_pointer": "*i32" for name in integer}
+    missing = {q: real if q.endswith("_pointer") else "i32" for q in flow.arg_names}
+    return {name: types.get(name, missing[name]) for name in flow.arg_names}
+
+
 def _backend() -> tuple[Any, Any, tuple[str, ...], bool]:
     """torch, the kernel, its losses, and whether it runs in the interpreter."""
     try:

@@ -13,7 +13,6 @@ decide, and that the host gives to the CPU engine.
 """
 
 # Inside device functions tuples grow by +; a starred one does not compile.
-# ruff: noqa: RUF005
 # mypy: disable-error-code="assignment, misc"
 from __future__ import annotations
 
@@ -136,6 +135,7 @@ def flow(
     ii = tl.arange(0, N)
     cc = tl.arange(0, D)
     q8 = tl.arange(0, WIDTH)
+    row8 = q8[:, None]
     index = jj[:, None] * N + ii[None, :]
     cells = (jj[:, None] < h) & (cc[None, :] < d)
     points = (ii < n)[:, None] & (cc < d)[None, :]
@@ -250,58 +250,60 @@ def flow(
                             force, theta, theta1, error, relative, norms, d, DOUBLE,
                         )  # fmt: skip
                         code = tl.where((code == 0) & (unsure > 0), GRAZING, code)
-                    if (WANTED > 0) or (records > 0):
+                    if WANTED > 0:
                         # The state at the rounded time differs from that at the true one.
                         shown = radius1 + (U * t1).to(x.dtype) * force * theta
                         shown_top = top1 + tl.sqrt(
                             tl.sum(relative * relative * (shown - radius1) * (shown - radius1))
                         )
-                    if WANTED > 0:
-                        first = (last_mid, last_low, last_high)
-                        nodes = (first,)
-                        for m in tl.static_range(1, 5):
+                        # Four nodes of the step, then the recorded times in it: one loop, so that
+                        # the quantities are compiled once.
+                        nodes = tl.where(row8 == 0, last_mid[None, :], 0.0)
+                        low = last_low
+                        high = last_high
+                        m = 1
+                        while m > 0:
+                            at = 0.25 * m * (t1 - t) + t
+                            if m > 4:
+                                at = tl.load(record_pointer + recorded)
+                            part = (at - t) / tl.where(t1 > t, t1 - t, 1.0)
                             wm = w1
                             vm = v1
-                            zm = z1
-                            if m < 4:
-                                wm = horner(ws, length * (0.25 * m), P)
-                                vm = horner(vs, length * (0.25 * m), P)
-                                zm = dot(wm, xt, DOUBLE)
-                            node = measure(
+                            if m != 4:
+                                where = (length * part).to(x.dtype)
+                                wm = horner(ws, where, P)
+                                vm = horner(vs, where, P)
+                            zm = dot(wm, xt, DOUBLE)
+                            node_mid, node_low, node_high = measure(
                                 wm, vm, zm, s, exponent, relative, largest, scale, shown,
                                 shown_top, w0, v0, exponent0, radius0, norms, y, valid, weight64,
                                 n, d, h, WANTED, LOSS, DOUBLE,
                             )  # fmt: skip
-                            nodes = nodes + (node,)
-                        mid, low, high, node = step_supremum(
-                            nodes[0], nodes[1], nodes[2], nodes[3], nodes[4]
-                        )
+                            if m <= 4:
+                                nodes = tl.where(row8 == m, node_mid[None, :], nodes)
+                                low = tl.maximum(low, node_low)
+                                high = tl.maximum(high, node_high)
+                                if m == 4:
+                                    last_mid = node_mid
+                                    last_low = node_low
+                                    last_high = node_high
+                            else:
+                                spot = (lane.to(tl.int64) * records + recorded) * (3 * WIDTH) + q8
+                                tl.store(out_record_pointer + spot, node_mid)
+                                tl.store(out_record_pointer + spot + WIDTH, node_low)
+                                tl.store(out_record_pointer + spot + 2 * WIDTH, node_high)
+                                recorded += 1
+                            m += 1
+                            if m > 4:
+                                due = recorded < records
+                                if due:
+                                    due = tl.load(record_pointer + recorded) <= t1
+                                m = tl.where(due, m, 0)
+                        mid, missed, node = step_supremum(nodes)
                         sup_time = tl.where(mid > sup_mid, t + node * 0.25 * (t1 - t), sup_time)
                         sup_mid = tl.maximum(sup_mid, mid)
                         sup_low = tl.maximum(sup_low, low)
-                        sup_high = tl.maximum(sup_high, high)
-                        last_mid, last_low, last_high = nodes[4]
-                        due = recorded < records
-                        while due:
-                            at = tl.load(record_pointer + recorded)
-                            due = at <= t1
-                            if due:
-                                part = (at - t) / tl.where(t1 > t, t1 - t, 1.0)
-                                where = (length * part).to(x.dtype)
-                                wm = horner(ws, where, P)
-                                vm = horner(vs, where, P)
-                                zm = dot(wm, xt, DOUBLE)
-                                mid, low, high = measure(
-                                    wm, vm, zm, s, exponent, relative, largest, scale, shown,
-                                    shown_top, w0, v0, exponent0, radius0, norms, y, valid,
-                                    weight64, n, d, h, WANTED, LOSS, DOUBLE,
-                                )  # fmt: skip
-                                spot = (lane.to(tl.int64) * records + recorded) * (3 * WIDTH) + q8
-                                tl.store(out_record_pointer + spot, mid)
-                                tl.store(out_record_pointer + spot + WIDTH, low)
-                                tl.store(out_record_pointer + spot + 2 * WIDTH, high)
-                                recorded += 1
-                                due = recorded < records
+                        sup_high = tl.maximum(sup_high, high + missed)
                     far = tl.abs(z1) > 2.0 * radius1[:, None] * norms[None, :]
                     fresh = (fresh & ~far) | (order > 0)
                     # Powers of two move from large or small mantissas to the exponents.

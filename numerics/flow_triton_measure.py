@@ -159,29 +159,28 @@ def measure(
 
 
 @triton.jit
-def step_supremum(
-    a: tl.tensor, b: tl.tensor, c: tl.tensor, e: tl.tensor, f: tl.tensor
-) -> tl.tensor:
-    """Supremum over a step from five equidistant nodes: value, low, high, node of the value.
+def step_supremum(nodes: tl.tensor) -> tl.tensor:
+    """Over a step: the largest value at five equidistant nodes, what they miss, and its node.
 
     Between the nodes a smooth quantity exceeds them by at most an eighth of its second difference,
     taken ``SAFETY`` times (logarithmic quantities: of the quantity itself, relative to its maximum).
+
+    Args:
+        nodes: (8, 8) values, a row per node, of which five are used.
     """
-    which = tl.arange(0, WIDTH)
+    row = tl.arange(0, WIDTH)[:, None]
+    which = tl.arange(0, WIDTH)[None, :]
+    used = row < 5
     logarithmic = (which == 0) | (which == 1) | (which == 4)
-    mid = tl.maximum(tl.maximum(tl.maximum(a[0], b[0]), tl.maximum(c[0], e[0])), f[0])
-    low = tl.maximum(tl.maximum(tl.maximum(a[1], b[1]), tl.maximum(c[1], e[1])), f[1])
-    high = tl.maximum(tl.maximum(tl.maximum(a[2], b[2]), tl.maximum(c[2], e[2])), f[2])
-    top = tl.where(tl.abs(mid) < float("inf"), mid, 0.0)
-    qa = tl.where(logarithmic, tl.exp(a[0] - top), a[0])
-    qb = tl.where(logarithmic, tl.exp(b[0] - top), b[0])
-    qc = tl.where(logarithmic, tl.exp(c[0] - top), c[0])
-    qe = tl.where(logarithmic, tl.exp(e[0] - top), e[0])
-    qf = tl.where(logarithmic, tl.exp(f[0] - top), f[0])
-    bend = tl.maximum(tl.abs(qa - 2.0 * qb + qc), tl.abs(qb - 2.0 * qc + qe))
-    bend = tl.maximum(bend, tl.abs(qc - 2.0 * qe + qf)) * (SAFETY / 8.0)
-    bend = tl.where(bend == bend, bend, float("inf"))
-    high = high + tl.where(logarithmic, tl.log(1.0 + bend), bend)
-    node = tl.where(mid == a[0], 0.0, tl.where(mid == b[0], 1.0, 2.0))
-    node = tl.where(node < 2.0, node, tl.where(mid == c[0], 2.0, tl.where(mid == e[0], 3.0, 4.0)))
-    return mid, low, high, node
+    mid = tl.max(tl.where(used, nodes, -float("inf")), axis=0)
+    top = tl.where(tl.abs(mid) < float("inf"), mid, 0.0)[None, :]
+    q = tl.where(used, tl.where(logarithmic, tl.exp(nodes - top), nodes), 0.0)
+    bend = mid * 0.0
+    for m in tl.static_range(1, 4):
+        weights = tl.where(row == m, -2.0, tl.where((row == m - 1) | (row == m + 1), 1.0, 0.0))
+        bend = tl.maximum(bend, tl.abs(tl.sum(weights * q, axis=0)))
+    bend = bend * (SAFETY / 8.0)
+    missed = tl.where(tl.max(logarithmic.to(tl.int32), axis=0) > 0, tl.log(1.0 + bend), bend)
+    missed = tl.where(missed == missed, missed, float("inf"))
+    node = tl.min(tl.where(used & (nodes == mid[None, :]), row, WIDTH), axis=0)
+    return mid, missed, node.to(tl.float64)
