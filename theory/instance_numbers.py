@@ -76,15 +76,13 @@ def power(a: Number, exponent: Fraction) -> Number:
 
 
 @lru_cache(maxsize=1 << 14)
-def _exact(value: Any) -> fmpq:
-    q = (
-        Fraction(int(value.p), int(value.q))
-        if isinstance(value, sympy.Rational)
-        else Fraction(value)
-    )
-    return fmpq(q.numerator, q.denominator)
+def _rational(value: sympy.Rational) -> fmpq:
+    return fmpq(int(value.p), int(value.q))
 
 
 def exact(value: Any) -> arb:
     """A ball around an int, a Fraction or a sympy Rational."""
-    return arb(_exact(value))
+    if isinstance(value, sympy.Rational):
+        return arb(_rational(value))
+    q = value if isinstance(value, Fraction) else Fraction(value)
+    return arb(fmpq(q.numerator, q.denominator))

@@ -37,6 +37,16 @@ _MOST = 1 << 16  # normal forms that are kept
 _ORDERS = 720  # ways of naming the indices of a nested sum that are tried for the canonical one
 
 
+def expand(e: Expr) -> Expr:
+    """Products and powers multiplied out, as by sympy, which goes through a sum term by term; terms are kept."""
+    return sympy.Add(*map(_expanded, e.args)) if isinstance(e, sympy.Add) else _expanded(e)
+
+
+@lru_cache(maxsize=_MOST)
+def _expanded(e: Expr) -> Expr:
+    return sympy.expand(e)
+
+
 def normal(e: Expr) -> Expr:
     """The normal form of an expression; vectors become sums of coefficient times vector."""
     return _normal(e if isinstance(e, Expr) else sympy.sympify(e))
@@ -50,11 +60,11 @@ def _normal(e: Expr) -> Expr:
         return _normal_limits(e)
     args = [normal(a) for a in e.args]
     if isinstance(e, Inner):
-        return sympy.expand(_inner(args[0], args[1]))
+        return expand(_inner(args[0], args[1]))
     if isinstance(e, Norm):
         return _norm(args[0])
     if isinstance(e, Relu):
-        return sympy.expand(Indicator(args[0]) * args[0])
+        return expand(Indicator(args[0]) * args[0])
     if isinstance(e, sympy.Abs):
         return _absolute(args[0])
     if isinstance(e, Rate):
@@ -62,7 +72,7 @@ def _normal(e: Expr) -> Expr:
     if isinstance(e, sympy.Pow):
         return _power(args[0], args[1])
     if isinstance(e, sympy.Mul):
-        return _tidy(sympy.expand(sympy.Mul(*args)))
+        return _tidy(expand(sympy.Mul(*args)))
     return e.func(*args)
 
 
@@ -83,7 +93,7 @@ def _tidy(e: Expr) -> Expr:
 
     if not any(applies(p) for p in e.atoms(sympy.Pow)):
         return e
-    return sympy.expand(e.replace(applies, fix))
+    return expand(e.replace(applies, fix))
 
 
 def _power(base: Expr, exponent: Expr) -> Expr:
@@ -92,11 +102,11 @@ def _power(base: Expr, exponent: Expr) -> Expr:
         if isinstance(base, Indicator):
             return base
         if isinstance(base, sympy.Abs) and k % 2 == 0:
-            return _tidy(sympy.expand(base.args[0] ** k))
+            return _tidy(expand(base.args[0] ** k))
         if isinstance(base, Norm) and not isinstance(base.args[0], Vec):
             square = _inner(base.args[0], base.args[0])
-            return sympy.expand(square ** (k // 2) * base ** (k % 2))
-    return _tidy(sympy.expand(sympy.Pow(base, exponent)))
+            return expand(square ** (k // 2) * base ** (k % 2))
+    return _tidy(expand(sympy.Pow(base, exponent)))
 
 
 def _normal_limits(e: ExprWithLimits) -> Expr:
@@ -116,7 +126,7 @@ def _normal_limits(e: ExprWithLimits) -> Expr:
 def _sum(body: Expr, variable: Symbol, upper: Expr) -> Expr:
     """A sum whose body is in normal form: linear, constant factors outside, nested sums in one."""
     total: Expr = sympy.Integer(0)
-    for term in sympy.Add.make_args(sympy.expand(body)):
+    for term in sympy.Add.make_args(expand(body)):
         inside: list[Expr] = []
         outside: list[Expr] = []
         for factor in sympy.Mul.make_args(term):
@@ -128,7 +138,7 @@ def _sum(body: Expr, variable: Symbol, upper: Expr) -> Expr:
         else:
             flat, limits = _flattened(inside, variable)
             total += sympy.Mul(*outside) * _bind(sympy.Sum, flat, ((variable, upper), *limits))
-    return sympy.expand(total)
+    return expand(total)
 
 
 def _flattened(
@@ -204,7 +214,7 @@ def _depth(s: ExprWithLimits) -> int:
 def _split(vector: Expr) -> list[tuple[Expr, Expr]]:
     """(coefficient, Vec or Sum or Rate) for every term of a vector in normal form."""
     terms = []
-    for term in sympy.Add.make_args(sympy.expand(vector)):
+    for term in sympy.Add.make_args(expand(vector)):
         if term == 0:
             continue
         factors = sympy.Mul.make_args(term)
@@ -230,7 +240,7 @@ def _inner_base(a: Expr, b: Expr) -> Expr:
             fresh = {v: sympy.Dummy(v.name, integer=True, positive=True) for v in first.variables}
             result = _inner(normal(first.function.xreplace(fresh)), second)
             for variable, _, upper in first.limits:
-                result = _sum(sympy.expand(result), fresh[variable], upper)
+                result = _sum(expand(result), fresh[variable], upper)
             return result
     return Norm(a) ** 2 if a == b else Inner(a, b)
 
@@ -241,12 +251,12 @@ def _norm(vector: Expr) -> Expr:
         return sympy.Integer(0)
     if len(terms) == 1:
         base, coefficient = terms[0]
-        return sympy.expand(_absolute(coefficient) * Norm(base))
+        return expand(_absolute(coefficient) * Norm(base))
     shared = set.intersection(*(set(sympy.Mul.make_args(sympy.factor_terms(c))) for _, c in terms))
     common = sympy.Mul(*(a for a in shared if not a.is_Number))
-    rest = sympy.expand(sympy.Add(*(c / common * base for base, c in terms)))
+    rest = expand(sympy.Add(*(c / common * base for base, c in terms)))
     rest = -rest if rest.could_extract_minus_sign() else rest
-    return sympy.expand(_absolute(common) * Norm(rest))
+    return expand(_absolute(common) * Norm(rest))
 
 
 def _absolute(e: Expr) -> Expr:
@@ -259,10 +269,10 @@ def _absolute(e: Expr) -> Expr:
         elif isinstance(factor, sympy.Pow) and factor.exp.is_Integer:
             out *= _absolute(factor.base) ** factor.exp
         elif isinstance(factor, sympy.Add) and factor.could_extract_minus_sign():
-            out *= sympy.Abs(sympy.expand(-factor))
+            out *= sympy.Abs(expand(-factor))
         else:
             out *= sympy.Abs(factor)
-    return sympy.expand(out)
+    return expand(out)
 
 
 def _rate(e: Expr) -> Expr:
@@ -304,11 +314,11 @@ def _vanishes(d: Expr) -> bool:
     if is_vector(d):
         return all(is_zero(c) for c in _collected(d).values())
     d = elementary(d)
-    d = sympy.expand(sympy.powsimp(sympy.expand(d, power_base=True, force=False)))
+    d = expand(sympy.powsimp(sympy.expand(d, power_base=True, force=False)))
     if d == 0:
         return True
-    numerator = sympy.expand(sympy.numer(sympy.together(d)))
-    if numerator == 0 or sympy.expand(sympy.powsimp(numerator)) == 0:
+    numerator = expand(sympy.numer(sympy.together(d)))
+    if numerator == 0 or expand(sympy.powsimp(numerator)) == 0:
         return True
     return bool(sympy.simplify(numerator) == 0)
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 import sympy
 from sympy import Expr
 
-from theory.normal_form import normal
+from theory.normal_form import expand, normal
 from theory.symbols import Indicator, MaxOver, Norm, Rel, Relu
 
 _MOST = 1 << 15  # results that are kept
@@ -23,7 +23,7 @@ _MOST = 1 << 15  # results that are kept
 @lru_cache(maxsize=_MOST)
 def _canonical(e: Expr) -> Expr:
     """The same for expressions whose normal forms agree after an expansion."""
-    return sympy.expand(normal(e))
+    return expand(normal(e))
 
 
 @lru_cache(maxsize=_MOST)
