@@ -10,6 +10,7 @@ import typer
 from lemmata._version import __version__
 from lemmata.cli import options as opt
 from lemmata.cli.campaign import campaign
+from lemmata.cli.flow import flow
 from lemmata.cli.refute import refute
 from lemmata.cli.solve import solve
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(solve)
 app.command()(refute)
 app.command()(campaign)
+app.command()(flow)
 
 
 def _print_version(wanted: bool) -> None:
