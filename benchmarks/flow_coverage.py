@@ -6,6 +6,7 @@ Random trajectories (``tests.numerics.reference_coverage.draw``: n <= 6, d <= 4,
 1e-300, separable data and others, balanced starts and others, up to the late phase) against a reference in fixed point
 with 128 bits (``tests.numerics.reference_flow``). In half of the cases the engine starts from weights that are off by
 a known ``start_radius``: there the bound is compared with an error that the flow has carried along, not with rounding.
+One case in ENSEMBLES also goes through ``numerics.ensemble``: suprema over time and final values.
 
 The reference is checked as well: one case in CHECK is repeated with 176 bits and degree 32.
 """
@@ -26,12 +27,14 @@ from pathlib import Path
 
 import numpy as np
 
+from numerics.ensemble import QUANTITIES
 from proofs_checks.files import replace_with
 from tests.numerics.reference_coverage import UNIT, Record, draw, judge
+from tests.numerics.reference_ensembles import judge_ensemble
 from tests.numerics.reference_flow import FINE, solve
 
 FILE, FIGURE = "flow_coverage.md", "flow_coverage.png"
-CHUNK, CHECK = 25, 50
+CHUNK, CHECK, ENSEMBLES = 25, 50, 8
 ORDER = (
     "state, end",
     "state, inside",
@@ -42,6 +45,8 @@ ORDER = (
     "max_abs_output",
     "loss",
     "max_angle",
+    "state, ensemble",
+    *(f"{when} {quantity}" for when in ("sup", "final") for quantity in QUANTITIES),
 )
 COUNTED = ("kinks missed", "outcome")  # not numbers: events that must not happen
 
@@ -80,6 +85,9 @@ def work(seeds: range) -> Tally:
         for record in records:
             out.records.setdefault(name(record.kind, perturbed), []).append(record)
         out.outcomes += outcomes
+        if seed % ENSEMBLES == 0:
+            for record in judge_ensemble(draw(seed)):
+                out.records.setdefault(record.kind, []).append(record)
         if seed % CHECK == 0:
             out.checked += 1
             out.reference_error = max(out.reference_error, disagreement(seed))
@@ -183,7 +191,8 @@ def report(tally: Tally, cases: int) -> str:
         "",
         "Sizes are relative: states to the norm of the neuron, times to the end time, the rest to the number itself. "
         '"no bound": infinite, as where an angle of zero is measured by its cosine. "start off": the engine starts '
-        "from weights that are off by up to `start_radius`, the reference from the right ones.",
+        "from weights that are off by up to `start_radius`, the reference from the right ones. sup, final: of "
+        "`numerics.ensemble`; there max_weight_sq and max_abs_output are logarithms, with absolute errors.",
         "",
         *table(tally),
         "",

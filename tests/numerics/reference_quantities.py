@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from tests.numerics.reference_flow import Trajectory
 
 NAMES = ("max_weight_sq", "max_abs_output", "loss", "max_angle")
 PRECISION = 320
-NODES = 9
+NODES = 5
 REFINEMENTS = 24
 
 Vector = list[arb]
@@ -96,20 +97,23 @@ def _loss(name: str, f: arb, y: arb) -> arb:
     return (2 if name == "logistic2" else 1) * (-y * f).exp().log1p()
 
 
-def supremum(path: Trajectory, name: str) -> tuple[arb, float]:
-    """(value, time) of the supremum over [0, end], from samples refined by parabolas.
+def suprema(path: Trajectory, names: Sequence[str] = NAMES) -> dict[str, tuple[arb, float]]:
+    """(value, time) of suprema over [0, end], from samples refined by parabolas.
 
-    Quantities are smooth inside the pieces but for upward cusps (a maximum over neurons), so that the supremum
+    Quantities are smooth inside the pieces but for upward cusps (a maximum over neurons), so that a supremum
     is at an end of a piece, or at a smooth maximum, where an error of the time counts by its square.
     """
-    scale = 2 * path.setting.bits
     stop = _fixed_end(path)
     begins = [piece.begin for piece in path.pieces]
     grid: list[int] = []
     for a, b in zip(begins, [*begins[1:], stop], strict=True):
         grid += [a + (b - a) * k // NODES for k in range(NODES)]
     grid.append(stop)
-    found = [values(path, t).of(name) for t in grid]
+    found = [values(path, t) for t in grid]
+    return {name: _refined(path, name, grid, [x.of(name) for x in found]) for name in names}
+
+
+def _refined(path: Trajectory, name: str, grid: list[int], found: list[arb]) -> tuple[arb, float]:
     best = int(np.argmax([_key(x) for x in found]))
     place, value = grid[best], found[best]
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
@@ -121,7 +125,7 @@ def supremum(path: Trajectory, name: str) -> tuple[arb, float]:
                 place, value = t, other
         width = max(high - low, 8) // 8
         low, high = max(low, place - width), min(high, place + width)
-    return value, float(arb((place, -scale)))
+    return value, float(arb((place, -2 * path.setting.bits)))
 
 
 def _fixed_end(path: Trajectory) -> int:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from numerics import FlowOptions, FlowResult
 from tests.numerics.reference_coverage import Record, Tamper, draw, judge
+from tests.numerics.reference_ensembles import judge_ensemble
 
 EVENTS = ("outcome", "kinks missed")
 CASES = range(12)
@@ -92,3 +93,18 @@ def test_wrong_bounds_are_seen(tamper: Tamper, perturbed: bool, least: int) -> N
     assert len(cases) >= least, cases
     # the quantities that are computed from the states see it, too
     assert not all(r.kind.startswith("state") for r in missed)
+
+
+@given(seed=st.integers(0, 2**31))
+def test_bounds_of_ensembles_cover_the_errors(seed: int) -> None:
+    assert [r for r in judge_ensemble(draw(seed, longest=LONGEST)) if not r.covered] == []
+
+
+def test_wrong_bounds_of_ensembles_are_seen() -> None:
+    """Which quantities are seen to be bounded too closely, when all bounds are divided by 1000."""
+    missed = Counter[str]()
+    for seed in CASES:
+        records = judge_ensemble(draw(seed, longest=LONGEST), shrink=1000.0)
+        missed.update(r.kind for r in records if not r.covered)
+    assert missed["state, ensemble"] and missed["final max_weight_sq"] and missed["final loss"]
+    assert missed["sup max_weight_sq"] and missed["sup max_abs_output"]
