@@ -86,6 +86,16 @@ def check_terms(polynomials: Sequence[Terms], variables: int) -> None:
                 )
 
 
+def monomials_of(polynomials: Sequence[Terms]) -> tuple[tuple[Monomial, ...], ...]:
+    """The monomials of all terms: what polynomials that differ in their coefficients share."""
+    return tuple(tuple(m for _, m in terms) for terms in polynomials)
+
+
+def coefficients_of(polynomials: Sequence[Terms]) -> Array:
+    """The coefficients of all terms, in order."""
+    return np.array([float(c) for terms in polynomials for c, _ in terms])
+
+
 class Program:
     """Products that build all the wanted monomials. Node 0 is 1, nodes 1..N are the variables.
 
@@ -202,10 +212,23 @@ class Program:
         return two * SLACK
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """What polynomials with the same monomials share: per term the polynomial (row) and the node (column)."""
+
+    program: Program
+    outputs: int
+    rows: Ints
+    columns: Ints
+
+
 @lru_cache(maxsize=32)
-def _program(variables: int, monomials: frozenset[Monomial]) -> Program:
-    """Fields that differ in their coefficients only share it."""
-    return Program(variables, sorted(monomials))
+def _layout(variables: int, monomials: tuple[tuple[Monomial, ...], ...]) -> _Layout:
+    ordered = [[tuple(sorted(m)) for m in own] for own in monomials]
+    program = Program(variables, sorted({m for own in ordered for m in own}))
+    rows = [row for row, own in enumerate(ordered) for _ in own]
+    columns = [program.index[m] for own in ordered for m in own]
+    return _Layout(program, len(monomials), _ints(rows), _ints(columns))
 
 
 class Form:
@@ -217,22 +240,25 @@ class Form:
     """
 
     def __init__(self, variables: int, polynomials: Sequence[Terms]) -> None:
+        self._assemble(_layout(variables, monomials_of(polynomials)), coefficients_of(polynomials))
+
+    @classmethod
+    def assembled(cls, layout: _Layout, coefficients: Array) -> Form:
+        """From what is known of its monomials, and the coefficients of all terms in order."""
+        form = cls.__new__(cls)
+        form._assemble(layout, coefficients)
+        return form
+
+    def _assemble(self, layout: _Layout, coefficients: Array) -> None:
         from scipy import sparse  # not before there is a polynomial: it costs more than numpy
 
-        monomials = {tuple(sorted(m)) for terms in polynomials for _, m in terms}
-        self.program = _program(variables, frozenset(monomials))
-        rows, columns, entries = [], [], []
-        for row, terms in enumerate(polynomials):
-            for coefficient, monomial in terms:
-                rows.append(row)
-                columns.append(self.program.index[tuple(sorted(monomial))])
-                entries.append(float(coefficient))
-        shape = (len(polynomials), self.program.size)
-        pairs = (_ints(rows), _ints(columns))
+        self.program = layout.program
+        shape = (layout.outputs, layout.program.size)
+        pairs = (layout.rows, layout.columns)
         # Repeated monomials are added up by the sparse format; that rounding is counted here.
-        self.matrix = sparse.csr_matrix((np.array(entries), pairs), shape=shape)
-        self.sizes = sparse.csr_matrix((np.abs(np.array(entries)), pairs), shape=shape)
-        self.counts = np.bincount(_ints(rows), minlength=shape[0]).astype(np.float64) + 2.0
+        self.matrix = sparse.csr_matrix((coefficients, pairs), shape=shape)
+        self.sizes = sparse.csr_matrix((np.abs(coefficients), pairs), shape=shape)
+        self.counts = np.bincount(layout.rows, minlength=shape[0]).astype(np.float64) + 2.0
 
     def solve(self, theta: Array, unit: float, order: int) -> tuple[Array, Array]:
         """Series of the nodes along theta' = F(theta) in t/unit, F the polynomials.
@@ -256,22 +282,53 @@ class Form:
         return np.asarray(self.sizes @ self.program.values(np.abs(x)))
 
 
+@dataclass(frozen=True)
+class _Derivatives:
+    """What the derivatives of fields with the same monomials share.
+
+    Args:
+        rows, columns: i and j of the nonzero entries dF_i/dx_j. layout: of their terms.
+        sources, factors: per term the term of the field that it comes from, and the exponent there.
+    """
+
+    rows: Ints
+    columns: Ints
+    layout: _Layout
+    sources: Ints
+    factors: Array
+
+
+@lru_cache(maxsize=32)
+def _derivatives(variables: int, monomials: tuple[tuple[Monomial, ...], ...]) -> _Derivatives:
+    entries: dict[tuple[int, int], list[tuple[int, int, Monomial]]] = {}
+    source = 0
+    for i, own in enumerate(monomials):
+        for monomial in own:
+            for j in sorted(set(monomial)):
+                rest = list(monomial)
+                rest.remove(j)
+                term = (source, monomial.count(j), tuple(rest))
+                entries.setdefault((i, j), []).append(term)
+            source += 1
+    terms = [term for own in entries.values() for term in own]
+    return _Derivatives(
+        _ints([i for i, _ in entries]),
+        _ints([j for _, j in entries]),
+        _layout(variables, tuple(tuple(rest for *_, rest in own) for own in entries.values())),
+        _ints([number for number, _, _ in terms]),
+        np.array([float(count) for _, count, _ in terms]),
+    )
+
+
 class Jacobian:
     """The derivative dF_i/dx_j of a field, as a ``Form`` of its nonzero entries."""
 
     def __init__(self, field: PolynomialField) -> None:
-        entries: dict[tuple[int, int], list[tuple[float, Monomial]]] = {}
-        for i, terms in enumerate(field.terms):
-            for coefficient, monomial in terms:
-                for j in sorted(set(monomial)):
-                    rest = list(monomial)
-                    rest.remove(j)
-                    entry = (monomial.count(j) * coefficient, tuple(rest))
-                    entries.setdefault((i, j), []).append(entry)
+        found = _derivatives(field.variables, monomials_of(field.terms))
         self.variables = field.variables
-        self.rows = _ints([i for i, _ in entries])
-        self.columns = _ints([j for _, j in entries])
-        self.form = Form(field.variables, [tuple(terms) for terms in entries.values()])
+        self.rows, self.columns = found.rows, found.columns
+        coefficients = found.factors * coefficients_of(field.terms)[found.sources]
+        self.form = Form.assembled(found.layout, coefficients)
         # Products of up to ``degree`` factors and the sum of an entry.
         self.roundings = float(self.form.counts.max(initial=0.0)) + field.degree
 
@@ -293,6 +350,14 @@ def norm(x: Array) -> float:
     if not 0.0 < largest < math.inf:
         return largest
     return largest * math.sqrt(float(((x / largest) ** 2).sum()))
+
+
+def norms(x: Array) -> Array:
+    """`norm` of every column."""
+    largest = np.abs(x).max(axis=0, initial=0.0)
+    plain = (largest > 0.0) & (largest < math.inf)
+    scaled = x / np.where(plain, largest, 1.0)
+    return np.where(plain, largest * np.sqrt((scaled**2).sum(axis=0)), largest)
 
 
 def _ints(values: Sequence[int]) -> Ints:

@@ -25,7 +25,7 @@ from functools import cached_property
 
 import numpy as np
 
-from numerics.polynomial_program import SLACK, UNIT, Array, PolynomialField, norm
+from numerics.polynomial_program import SLACK, UNIT, Array, PolynomialField, norm, norms
 from numerics.state import two_sum
 
 # No step is longer than 2**LONGEST units of the series, nor so long that what underflows in the series
@@ -75,7 +75,7 @@ class PolynomialStep:
         k = np.arange(self.coefficients.shape[0], dtype=np.float64)
         # Horner's rule, and the rounding of s itself.
         sizes = ((3.0 * k + 1.0) * s[:, None] ** k) @ np.abs(self.coefficients)
-        evaluation = UNIT * np.array([norm(row) for row in sizes])
+        evaluation = UNIT * norms(sizes.T)
         late = beyond * self.speed * self.tau
         return (np.exp(growth) * self.start + self.defect + evaluation + late) * SLACK
 
@@ -123,7 +123,7 @@ def take_step(
         return None
     series, last, unit, mu = found
     state = np.column_stack((series[1 : field.variables + 1], last))  # (N, K+1)
-    exponent = _exponent([norm(c) for c in state.T], unit, mu, remaining, tolerance)
+    exponent = _exponent(norms(state).tolist(), unit, mu, remaining, tolerance)
     if exponent is None:
         return None
     program, form = field.form.program, field.form
