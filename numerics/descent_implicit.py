@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from numerics.descent_bounds import Frame, linearise
+from numerics.descent_bounds import Enclosure, along, linearise, rows
 from numerics.descent_graph import Traced, trace
 from numerics.descent_types import Array
 
@@ -100,24 +100,29 @@ class Implicit:
 
     @staticmethod
     def linearise(
-        frame: Frame, residual: Traced, new: Tensor, z: Tensor, rest: tuple[Tensor, ...], k: int
+        enclosure: Enclosure,
+        residual: Traced,
+        new: Tensor,
+        z: Tensor,
+        rest: tuple[Tensor, ...],
+        k: int,
     ) -> tuple[Array, Array, Array, Any]:
-        """DΦ Q, δ, the second-order term and whether no switch is undecided, at z' = ``new``."""
-        # DG is wanted itself, so the frame is that of the coordinates. The radii of z' are not known yet; those of z
-        # stand in for them, which is right for monotone F, and are corrected below.
-        size = frame.r.shape[1]
-        eye = np.broadcast_to(np.eye(size), frame.Q.shape)
-        guess = np.where(frame.known[:, None], frame.error, 0.0) + 2.0**-56 * frame.scale[:, None]
-        found = linearise(residual, new, (z, *rest), eye, guess, frame.scale, k)
+        """DΦ, δ, the second-order term and whether no switch is undecided, at z' = ``new``."""
+        # The error of z' is not known yet; that of z stands in for it, which is right for monotone F, and is corrected.
+        guess = np.where(enclosure.known[:, None], enclosure.error, 0.0)
+        guess += 2.0**-56 * enclosure.scale[:, None]
+        found = linearise(residual, new, (z, *rest), guess, enclosure.scale, k)
+        size = guess.shape[1]
         with np.errstate(all="ignore"):
-            fine = np.asarray(np.isfinite(found.image).all(axis=(1, 2)), dtype=np.bool_)
-            A = np.where(fine[:, None, None], found.image, np.eye(size))
+            fine = np.asarray(np.isfinite(found.J).all(axis=(1, 2)), dtype=np.bool_)
+            A = np.where(fine[:, None, None], found.J, np.eye(size))
             fine &= np.linalg.cond(A) < 1e12
             inverse = np.linalg.inv(np.where(fine[:, None, None], A, np.eye(size)))
-            image = np.matmul(inverse, frame.Q)
-            local = np.einsum("bij,bj->bi", inverse, found.wide.astype(np.float64))
-            reach = np.einsum("bij,bj->bi", np.abs(image), frame.extent) + 2.0 * np.abs(local)
+            local = along(inverse, found.wide.astype(np.float64))
+            centre = along(inverse, enclosure.centre) + local
+            L = np.matmul(inverse, enclosure.L)
+            reach = np.abs(centre) + rows(L)
             longer = np.linalg.norm(reach, axis=1) / np.linalg.norm(guess, axis=1)
             longer = np.where(longer > 1.0, longer, 1.0) ** 2  # also where both are zero
-            second = np.einsum("bij,bj->bi", np.abs(inverse), found.second) * longer[:, None]
-        return image, local, second, found.clear(reach) & fine
+            second = along(np.abs(inverse), found.second) * longer[:, None]
+        return inverse, local, second, found.clear(centre, L) & fine

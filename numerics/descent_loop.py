@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from numerics import descent_wide as wide
-from numerics.descent_bounds import Frame, as_array
+from numerics.descent_bounds import Enclosure, as_array
 from numerics.descent_graph import Traced, compiled, traced
 from numerics.descent_implicit import Implicit
 from numerics.descent_types import (
@@ -59,7 +59,7 @@ class Loop:
         self.limit = LIMIT if options.dtype == "float64" else LIMIT_SINGLE
         self.z = self._tensor(dynamics.start)
         self.lanes, self.size = dynamics.start.shape
-        self.frame: Frame | None = None
+        self.enclosure: Enclosure | None = None
         why = self._no_bound()
         directions = 0 if why else self.size
         example = self._arguments(dynamics.first)
@@ -74,7 +74,7 @@ class Loop:
             start = as_array(self.z)
             # entries that the format cannot hold are rounded before the first update
             rounding = np.abs(start - dynamics.start)
-            self.frame = Frame(start, rounding if error is None else error + rounding)
+            self.enclosure = Enclosure(start, rounding if error is None else error + rounding)
         self.why = why
         self.run_update = self._runner(example)
         self.residual = np.zeros(self.lanes)
@@ -100,7 +100,7 @@ class Loop:
         return ""
 
     def _untraced(self) -> str:
-        if self.frame is None and not self.dynamics.options.bound:
+        if self.enclosure is None and not self.dynamics.options.bound:
             return ""
         for graph in (self.update, self.shown):
             if graph is not None and (graph.reason or wide.missing(graph.full)):
@@ -166,11 +166,11 @@ class Loop:
         if self.shown is None:
             return np.zeros((self.lanes, 0)), np.zeros((self.lanes, 0))
         entries = as_array(self.shown.value(self.z))
-        if self.frame is None:
+        if self.enclosure is None:
             errors = np.full(entries.shape, np.inf)
         else:
-            found = self.frame.linearise(self.shown, self.z, seed=k)
-            errors = self.frame.read(found, entries)
+            found = self.enclosure.linearise(self.shown, self.z, seed=k)
+            errors = self.enclosure.read(found, entries)
         ends = np.cumsum([size for _, size in parts])[:-1]
         with np.errstate(invalid="ignore"):
             # outwards by one unit: the sum of a value and a tiny error is rounded itself
@@ -188,23 +188,24 @@ class Loop:
             left = as_array(self.update.value(new, self.z, *rest))
             size = np.where(alive.cpu().numpy(), np.sqrt((left**2).sum(axis=1)), 0.0)
             self.residual = np.maximum(self.residual, size)
-        frame = self.frame
+        enclosure = self.enclosure
         moving = alive.cpu().numpy()
-        if frame is None or not (moving & frame.known).any():
+        if enclosure is None or not (moving & enclosure.known).any():
             return
         z, after = as_array(self.z), as_array(new)
         if self.dynamics.implicit:
             # lanes that left the range hold anything; their rows are not used
             safe = torch.where(alive[:, None], new, self.z)
-            image, local, second, clear = Implicit.linearise(
-                frame, self.update, safe, self.z, rest, k
+            J, local, second, clear = Implicit.linearise(
+                enclosure, self.update, safe, self.z, rest, k
             )
         else:
-            found = frame.linearise(self.update, self.z, *rest, seed=k)
-            image, second, clear = found.image, found.second, found.clear(frame.extent)
+            found = enclosure.linearise(self.update, self.z, *rest, seed=k)
+            J, second = found.J, found.second
+            clear = found.clear(enclosure.centre, enclosure.L)
             with np.errstate(all="ignore"):
                 local = (after - found.wide).astype(np.float64)
-        frame.advance(image, local, second, clear, z, after, moving, k)
+        enclosure.advance(J, local, second, clear, z, after, moving, k)
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -220,7 +221,7 @@ class Loop:
         status, reason = [], []
         for lane in range(self.lanes):
             at = dynamics.first + int(count[lane])
-            why = self.why or (self.frame.reason[lane] if self.frame is not None else "")
+            why = self.why or (self.enclosure.reason[lane] if self.enclosure is not None else "")
             if bool(alive[lane]):
                 status.append(IterationStatus.ok)
             elif bool(unsolved[lane]):
@@ -231,7 +232,9 @@ class Loop:
                 why = f"left the range in iteration {at}" + (f"; {why}" if why else "")
             reason.append(why)
         state = as_array(self.z)
-        state_error = np.full(state.shape, np.inf) if self.frame is None else self.frame.error
+        state_error = (
+            np.full(state.shape, np.inf) if self.enclosure is None else self.enclosure.error
+        )
         best, names = self.best, [name for name, _ in dynamics.parts]
         with np.errstate(invalid="ignore"):
             wide_error = np.maximum(best.high - best.value, best.value - best.low)

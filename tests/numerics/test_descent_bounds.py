@@ -301,14 +301,14 @@ def test_a_bound_without_local_rounding_is_caught(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_bound_without_its_derivatives_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    from numerics.descent_bounds import Frame
+    from numerics.descent_bounds import Enclosure
 
-    advance = Frame.advance
+    advance = Enclosure.advance
 
-    def blind(self: Frame, image: Any, *rest: Any) -> None:
-        advance(self, 0.5 * image, *rest)
+    def blind(self: Enclosure, J: Any, *rest: Any) -> None:
+        advance(self, 0.5 * J, *rest)
 
-    monkeypatch.setattr(Frame, "advance", blind)
+    monkeypatch.setattr(Enclosure, "advance", blind)
     true, bound = errors(quadratic(np.random.default_rng(7), 16), HeavyBall(0.8), 0.1, 60)
     assert not (true <= bound).all()
 
