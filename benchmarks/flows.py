@@ -73,8 +73,11 @@ def told(records: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     for record in records:
         kept.append(record)
         name = record.get("method") or f"{record.get('axis')} = {record.get('value')}"
-        first = record.get("points", [record])[0]
-        outcome = record.get("failed") or f"{first['seconds']:.3g} s"
+        if "failed" in record:
+            outcome = record["failed"]
+        else:
+            seconds = [point["seconds"] for point in record.get("points", [record])]
+            outcome = ", ".join(f"{s:.3g}" for s in seconds) + " s"
         print(f"  {name}, B = {record.get('lanes', '')}: {outcome}", file=sys.stderr, flush=True)
     return kept
 

@@ -151,14 +151,12 @@ METHODS = (
         "diffrax Tsit5, vmap",
         "across",
         partial(prepare_across, solver=diffrax.Tsit5, vmap=True),
-        "diffrax",
     ),
     Method(
         "diffrax-tsit5-lanes",
         "diffrax Tsit5, lane by lane",
         "across",
         partial(prepare_across, solver=diffrax.Tsit5, vmap=False),
-        "diffrax",
         single=True,
     ),
     Method(
@@ -166,7 +164,6 @@ METHODS = (
         "diffrax Dopri8, lane by lane",
         "across",
         partial(prepare_across, solver=diffrax.Dopri8, vmap=False),
-        "diffrax",
         single=True,
     ),
     Method(
@@ -174,14 +171,12 @@ METHODS = (
         "diffrax Tsit5, Event restarts, vmap",
         "events",
         partial(prepare_events, vmap=True),
-        "diffrax",
     ),
     Method(
         "diffrax-events-lanes",
         "diffrax Tsit5, Event restarts, lane by lane",
         "events",
         partial(prepare_events, vmap=False),
-        "diffrax",
         single=True,
     ),
 )

@@ -45,16 +45,15 @@ class Method:
     Args:
         name: of the command line. label: of the table. kind: "across" steps over kinks, "events" stops at each,
             "ours". prepare: see above. single: prepared for one lane and run lane by lane.
-        tolerances: of the work-precision diagram. rtol: of the table. needs: module without which it cannot run.
+        table: tolerances of the table. tolerances: of the work-precision diagram.
     """
 
     name: str
     label: str
     kind: str
     prepare: Prepare
-    needs: str
     single: bool = False
-    rtol: float = 1e-8
+    table: tuple[float, ...] = (1e-8,)
     tolerances: tuple[float, ...] = (1e-4, 1e-6, 1e-8, 1e-10)
 
 

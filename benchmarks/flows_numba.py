@@ -150,7 +150,6 @@ METHODS = (
         "numba Tsit5, no events (yardstick)",
         "yardstick",
         prepare,
-        "numba",
         single=True,
     ),
 )

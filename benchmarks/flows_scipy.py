@@ -47,7 +47,6 @@ METHODS = (
         "scipy RK45",
         "across",
         partial(prepare_across, method="RK45"),
-        "scipy",
         single=True,
     ),
     Method(
@@ -55,7 +54,6 @@ METHODS = (
         "scipy DOP853",
         "across",
         partial(prepare_across, method="DOP853"),
-        "scipy",
         single=True,
     ),
     Method(
@@ -63,7 +61,6 @@ METHODS = (
         "scipy DOP853, terminal events",
         "events",
         prepare_events,
-        "scipy",
         single=True,
         tolerances=(1e-4, 1e-6, 1e-8, 1e-11),
     ),

@@ -74,6 +74,6 @@ def prepare_torchode(task: Task, until: float) -> Run:
 
 
 METHODS = (
-    Method("torch-torchdiffeq", "torchdiffeq dopri5", "across", prepare_torchdiffeq, "torchdiffeq"),
-    Method("torch-torchode", "torchode Tsit5", "across", prepare_torchode, "torchode"),
+    Method("torch-torchdiffeq", "torchdiffeq dopri5", "across", prepare_torchdiffeq),
+    Method("torch-torchode", "torchode Tsit5", "across", prepare_torchode),
 )

@@ -122,7 +122,7 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
     with np.load(order["reference"]) as stored:
         reference = Reference(stored["W"], stored["kinks"])
     run = (Singles if chosen.single else Batches)(chosen, task, order["horizon"] * task.T)
-    rtols = {"table": (chosen.rtol,), "diagram": chosen.tolerances}[order["rtols"]]
+    rtols = {"table": chosen.table, "diagram": chosen.tolerances}[order["rtols"]]
     points = []
     for rtol in rtols:
         seconds, outcome = run(rtol, order["budget"])
