@@ -30,6 +30,7 @@ Ints = NDArray[np.int64]
 MOST_HALVINGS = 48
 MOST_LANDINGS = 6
 PROBES = 16
+TWICE = "a switch may vanish twice on every step, however short"
 UNIT = float(np.finfo(np.float64).eps)
 
 
@@ -161,8 +162,7 @@ class Engine:
                 self.h[row], self.target[row] = 0.5 * tau, -1
                 self.halvings[row] += 1
                 if self.halvings[row] > MOST_HALVINGS:
-                    text = "a switch may vanish twice on every step, however short"
-                    self._stop(row, FlowStatus.grazing, text)
+                    self._stop(row, FlowStatus.grazing, TWICE)
             elif found.switch[q] >= 0 or self.target[row] >= 0:
                 taken[k] = self._land(row, tau, q, found, value, speed, blur)
             else:
@@ -379,7 +379,11 @@ class Engine:
             if self.status[row] is not None or self.target[row] >= 0:
                 continue
             late = self.t[row] + self.h[row] == self.t[row]
-            if late or self.h[row] < 1e-300 or (fixed and self.halvings[row] == 0):
+            if not (late or self.h[row] < 1e-300 or (fixed and self.halvings[row] == 0)):
+                continue
+            if self.halvings[row] > 0:
+                self._stop(int(row), FlowStatus.grazing, TWICE)
+            else:
                 self._stop(int(row), FlowStatus.diverged, "the step underflows")
 
     def _spend(self, rows: Ints) -> None:
