@@ -7,7 +7,6 @@ per kink instead of a Taylor series of the whole network, for every eps, e.g. ex
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 
 from numerics.compiled_lanes import Lanes
 from numerics.compiled_types import PATTERN, STEPS, Lane, Points, padded, points_of
-from numerics.early_phase_lane import Early, early_lane, early_workspace, neurons_of
+from numerics.early_phase_lane import early_lane
+from numerics.early_phase_types import Early, early_workspace, neurons_of
 from numerics.ensemble_result import QUANTITIES
 from numerics.ensemble_suprema import reset
 from numerics.errors import NumericsError

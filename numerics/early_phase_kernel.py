@@ -34,8 +34,6 @@ MARGIN = 1.01
 START, LENGTH, ENVELOPE, RATE = range(4)
 # What ``move`` returns: done, trouble at a time (out[0]), a larger rate than assumed (out[1]).
 DONE, TROUBLE, FASTER = range(3)
-# Columns of a kink: time, neuron, point, active, speeds before and after, error of the time.
-KINK = 7
 
 
 @compiled
@@ -168,6 +166,21 @@ def _cross(
 
 
 @compiled
+def _largest_turn(r: float, square: float, push: float, a: float, b: float, grown: float) -> float:
+    """The maximum of r(t)/|w(t)| over a piece on which r(t) = r e^{rate t} and e^{rate t} ends at ``grown``.
+
+    With y = e^{-2 rate t}, |w(t)|^2 y = (|w|^2 - p^2) y + (a + b y)^2 is a convex parabola.
+    """
+    across = max(square - push * push - 8.0 * UNIT * square, 0.0)
+    lowest = 1.0 / (grown * grown)
+    y = 1.0 if b == 0.0 else min(max(-(across + 2.0 * a * b) / (2.0 * b * b), lowest), 1.0)
+    if b == 0.0 and across > 0.0:
+        y = lowest
+    size = across * y + (a + b * y) ** 2
+    return r / math.sqrt(size) if size > 0.0 else math.inf
+
+
+@compiled
 def _show(
     p: Points, nodes: Any, at_nodes: Any, s: Any, j: int, w: Any, unit: Any, rate: float, a: float, b: float,
     r: float, weight2: float, begin: float, end: float, last: bool,
@@ -270,7 +283,8 @@ def move(
             raise_weight(sup, max(square_before, 0.0), r, log_unit, begin)
             raise_weight(sup, square, r, log_unit, window[START] + at)
         if sup[ANGLE, WANTED] > 0.0:
-            raise_angle_on_segment(sup, old, w, G, start, r, begin, window[START] + at)
+            turn = _largest_turn(r / (up + 1.0), square_before, push, a, b, up + 1.0)
+            raise_angle_on_segment(sup, old, w, G, start, turn, begin, window[START] + at)
         out[0] = at
         if slope > 0.0 and not clear_of_kinks(p, s, j, w, v, r, hit):
             return TROUBLE, v, r

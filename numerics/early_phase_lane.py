@@ -8,39 +8,23 @@ from there. Whatever is not a plain crossing ends the early phase shortly before
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from numerics.compiled_field import clipped_ldexp, compiled, force_of_output, slope_bound
 from numerics.compiled_types import (
-    BALANCE,
-    DEAD,
     END,
-    EXPONENT,
     EXPONENT0,
-    EXPONENT_START,
     KINKS,
-    LABEL,
     MANTISSA2,
     NEVER,
-    OUTER,
-    PATTERN,
-    RADIUS,
     STEPS,
     TIME,
-    TOP,
-    TOP_EXPONENT,
     VALID,
-    WEIGHT,
-    Lane,
     Points,
-    padded,
 )
 from numerics.early_phase_kernel import (
     ENVELOPE,
     FASTER,
-    KINK,
     LENGTH,
     LONGEST,
     MARGIN,
@@ -52,6 +36,7 @@ from numerics.early_phase_kernel import (
     move,
     near_level,
 )
+from numerics.early_phase_types import Early, Neurons
 from numerics.ensemble_suprema import LOG2, OUTPUT, WANTED, log_bounds, raise_to
 from numerics.ensemble_values import quantities_at
 
@@ -68,64 +53,6 @@ LIMIT = 32
 TINY = 1e-300
 # Distance of the nodes for outputs at the end of a window, in time constants.
 SPACING = 0.03
-NODES = 32
-
-
-class Neurons(NamedTuple):
-    """The neurons of one lane, sharing memory with the engine's ``Lane``; names and shapes as there."""
-
-    num: Any
-    cnt: Any
-    w: Any
-    v: Any
-    exponent: Any
-    s: Any
-    order: Any
-    dead: Any
-    radius: Any
-    top: Any
-    label: Any
-    top_exponent: Any
-    exponent_start: Any
-    balance: Any
-
-
-def neurons_of(lane: Lane) -> Neurons:
-    """Views of the arrays of a lane."""
-    return Neurons(
-        num=lane.num, cnt=lane.cnt, w=lane.wg[WEIGHT], v=lane.fl[OUTER], exponent=lane.il[EXPONENT],
-        s=lane.pz[PATTERN], order=lane.order, dead=lane.bits[DEAD], radius=lane.fl[RADIUS], top=lane.fl[TOP],
-        label=lane.il[LABEL], top_exponent=lane.il[TOP_EXPONENT], exponent_start=lane.il[EXPONENT_START],
-        balance=lane.fl[BALANCE],
-    )  # fmt: skip
-
-
-class Early(NamedTuple):
-    """Workspace for the early phase of one lane at a time.
-
-    g (2, n): see ``early_forces``. nodes (m,), at_nodes (m, n + 2): for outputs. kinks (most, KINK),
-    count (1,): those found. rows (4, d), window (4,), out (2,), keep (d + 2, H), keep_s (n, H).
-    """
-
-    g: Any
-    nodes: Any
-    at_nodes: Any
-    kinks: Any
-    count: Any
-    rows: Any
-    window: Any
-    out: Any
-    keep: Any
-    keep_s: Any
-
-
-def early_workspace(n: int, d: int, h: int) -> Early:
-    """Memory for the early phase of one lane at a time."""
-    z, H = np.zeros, padded(h)
-    return Early(
-        g=z((2, n)), nodes=z(NODES), at_nodes=z((NODES, n + 2)), kinks=z((4 * n * h + 16, KINK)),
-        count=z(1, dtype=np.int64), rows=z((4, d)), window=z(4), out=z(2), keep=z((d + 2, H)), keep_s=z((n, H)),
-    )  # fmt: skip
 
 
 @compiled
@@ -278,13 +205,7 @@ def _normalise(lane: Neurons, h: int) -> None:
 def hand_over(p: Points, lane: Neurons, h: int) -> None:
     """What the general engine asks of a state that it did not reach itself."""
     n, d = p.X.shape
-    top = lane.exponent[0]
     for j in range(h):
-        top = max(top, lane.exponent[j])
-    total = 0.0
-    for j in range(h):
-        r = clipped_ldexp(lane.radius[j], lane.exponent[j] - top)
-        total += r * r
         active, square = 0.0, lane.v[j] * lane.v[j]
         for i in range(n):
             active += lane.s[i, j]
@@ -301,8 +222,9 @@ def hand_over(p: Points, lane: Neurons, h: int) -> None:
                 )
                 if abs(z) <= level:
                     lane.order[i, j] = NEVER
+    # every neuron is a component of its own: their scales may be worlds apart
     for j in range(lane.v.size):
-        lane.label[j], lane.top[j], lane.top_exponent[j] = 0, math.sqrt(total), top
+        lane.label[j], lane.top[j], lane.top_exponent[j] = j, lane.radius[j], lane.exponent[j]
     lane.cnt[VALID] = 0
 
 

@@ -69,7 +69,8 @@ from numerics.compiled_types import (
     workspace,
 )
 from numerics.early_phase import admitted
-from numerics.early_phase_lane import Early, early_lane, early_workspace, neurons_of
+from numerics.early_phase_lane import early_lane
+from numerics.early_phase_types import Early, early_workspace, neurons_of
 from numerics.ensemble_result import QUANTITIES
 from numerics.ensemble_steps import (
     LOG_EPS,

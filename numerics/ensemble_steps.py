@@ -52,7 +52,7 @@ from numerics.ensemble_suprema import (
 )
 
 # Nodes of a step on which an angle turns round, and the safety of second differences between them.
-NODES, SAFETY = 33, 2.0
+NODES, LEVELS, SAFETY = 17, 6, 2.0
 
 
 class Watch(NamedTuple):
@@ -87,12 +87,12 @@ POWER, NEXT_STOP = range(2)
 
 def watch_of(n: int, d: int, h: int, order: int, stops: Any, quantities: int) -> Watch:
     """Memory for watching one lane at a time."""
-    z, H, most = np.zeros, padded(h), 3 * order + 4
+    z, H, most = np.zeros, padded(h), 3 * order + 12
     return Watch(
         sup=z((quantities, 5)), start=z((H, d + 1)), num=z(4), whole=z(4, dtype=np.int64),
         exponent=z(H, dtype=np.int64), s=z((n, H)), angle=z(H), near=z(H), stops=stops,
         recorded=z((stops.size, quantities, 3)), w=z((d, H)), v=z(H), leaves=z((LEAVES, most)),
-        poly=z((5, most)), work=z(d + H + 2 * n),
+        poly=z((6, most)), work=z(d + H + 2 * n),
     )  # fmt: skip
 
 
@@ -259,11 +259,22 @@ def _turns(step: Step, degree: int, j: int, u: Any, w: Watch) -> tuple[bool, flo
             if k <= degree and 1 <= m + 1 - k <= 2 * degree:
                 total -= 0.5 * (m + 1 - k) * n[k] * q[m + 1 - k]
         P[m] = total
-    noise = 16.0 * to_bernstein(P, size, bern)
-    up, down = False, False
+    to_bernstein(P, size, bern)
+    sizes = w.poly[5]
     for m in range(size):
+        P[m] = abs(P[m])
+    to_bernstein(P, size, sizes)
+    up, down, hidden = False, False, 0.0
+    for m in range(size):
+        # a coefficient is as uncertain as the sizes of its terms, which are small where the neuron is
+        noise = 64.0 * size * UNIT * sizes[m]
         up, down = up or bern[m] > noise, down or bern[m] < -noise
-    return up and down, noise
+        square, at = 0.0, m / (size - 1.0)
+        for k in range(2 * degree, -1, -1):
+            square = square * at + q[k]
+        if square > 0.0:
+            hidden = max(hidden, noise / (square * math.sqrt(square)))
+    return up and down, hidden
 
 
 @compiled
@@ -271,7 +282,7 @@ def _watch_angle(step: Step, degree: int, j: int, w: Watch, before: float, r: fl
     """The angle of a neuron whose crude bound exceeds what has been reached."""
     d = step.taylor.shape[2]
     t0, tau, u = step.out[T0], step.out[TAU], w.start[j]
-    turns, noise = _turns(step, degree, j, u, w)
+    turns, hidden = _turns(step, degree, j, u, w)
     q = w.poly[1]
     for k in range(2 * degree + 1):
         q[k] = -q[k]
@@ -280,7 +291,6 @@ def _watch_angle(step: Step, degree: int, j: int, w: Watch, before: float, r: fl
     error = angle_error(smallest, r, u[d], d)
     if not turns:
         largest = max(before, w.angle[j])
-        hidden = noise / (smallest * smallest * smallest) if smallest > 0.0 else math.pi
         hidden = min(hidden / max(math.sin(largest), 1e-300), math.sqrt(2.0 * hidden))
         raise_to(
             w.sup,
@@ -291,22 +301,33 @@ def _watch_angle(step: Step, degree: int, j: int, w: Watch, before: float, r: fl
             step.out[T1],
         )
         return
+    # towards the largest node, level by level; second differences bound what lies between nodes
     column, angles = w.poly[0][:d], w.poly[1]
-    best, where, bend = 0.0, 0.0, 0.0
-    for m in range(NODES):
-        s = m / (NODES - 1.0)
-        for c in range(d):
-            value = 0.0
-            for k in range(degree, -1, -1):
-                value = value * s + step.taylor[CW, k, c, j]
-            column[c] = value
-        now = angle_to(column, u)
-        angles[m % 3] = now
-        if m >= 2:
-            bend = max(bend, abs(now - 2.0 * angles[(m - 1) % 3] + angles[(m - 2) % 3]))
-        if now > best:
-            best, where = now, s
-    high = min(best + error + SAFETY * bend / 8.0, math.pi)
+    begin, width, best, where, high = 0.0, 1.0, 0.0, 0.0, 0.0
+    for level in range(LEVELS):
+        peak = 0
+        for m in range(NODES):
+            s = begin + width * m / (NODES - 1.0)
+            for c in range(d):
+                value = 0.0
+                for k in range(degree, -1, -1):
+                    value = value * s + step.taylor[CW, k, c, j]
+                column[c] = value
+            angles[m] = angle_to(column, u)
+            if angles[m] > angles[peak]:
+                peak = m
+            if angles[m] > best:
+                best, where = angles[m], s
+        for m in range(NODES - 1):
+            if level + 1 < LEVELS and abs(m + 0.5 - peak) < 1.0:
+                continue
+            bend = 0.0
+            for k in range(max(m - 1, 0), min(m + 1, NODES - 3) + 1):
+                bend = max(bend, abs(angles[k] - 2.0 * angles[k + 1] + angles[k + 2]))
+            high = max(high, max(angles[m], angles[m + 1]) + SAFETY * bend / 8.0)
+        begin = max(begin + width * (peak - 1) / (NODES - 1.0), 0.0)
+        width = min(2.0 * width / (NODES - 1.0), 1.0 - begin)
+    high = min(max(high, best) + error, math.pi)
     raise_to(w.sup, ANGLE, best, best - error, high, t0 + where * tau)
 
 

@@ -91,11 +91,12 @@ def raise_angle(sup: Any, angle: float, error: float, time: float) -> None:
 
 @compiled
 def raise_angle_on_segment(
-    sup: Any, a: Any, b: Any, work: Any, u: Any, r: float, time_a: float, time_b: float
+    sup: Any, a: Any, b: Any, work: Any, u: Any, turn: float, time_a: float, time_b: float
 ) -> None:
     """The angle to u (d+1,) along the segment from a to b; an interior extremum is dated ``time_b``.
 
-    cos is (affine)/(root of a quadratic) on the segment: its derivative has at most one zero.
+    cos is (affine)/(root of a quadratic) on the segment: its derivative has at most one zero. ``turn``
+    bounds the error of the direction, as radius/length.
     """
     d = a.size
     if u[d] < 0.0:
@@ -108,9 +109,7 @@ def raise_angle_on_segment(
         C += step * step
         alpha += a[c] * u[c]
         beta += step * u[c]
-    nearest = min(max(-B / C, 0.0), 1.0) if C > 0.0 else 0.0
-    smallest = math.sqrt(max(A + nearest * (2.0 * B + nearest * C), 0.0))
-    error = angle_error(smallest, r, u[d], d)
+    error = angle_error(1.0, turn, u[d], d)
     raise_angle(sup, angle_to(a, u), error, time_a)
     raise_angle(sup, angle_to(b, u), error, time_b)
     slope = beta * B - alpha * C
