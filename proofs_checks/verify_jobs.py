@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from proofs_checks.case import Case
 from proofs_checks.derivations import derivation_status, known_status
 from proofs_checks.measure import (
     LANES,
@@ -26,7 +28,6 @@ from proofs_checks.verdict import Rigor, Status, Verdict
 from theory.statement import Statement
 
 Progress = Callable[[int], None]
-CHECK_WEIGHT = 10 * LANES  # of the derivations of a topic: they begin before any batch
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Job:
     work: Callable[..., Any]
     arguments: tuple[Any, ...]
     done: Callable[[Any], object]
-    weight: int
+    weight: float
     here: bool = False
 
 
@@ -85,7 +86,7 @@ class Table:
         for members in chunks(cases, LANES):
             own = [cases[k] for k in members]
             found.append(
-                Job(_measure, (self.statements, own), partial(self._put, members), len(own))
+                Job(_measure, (self.statements, own), partial(self._put, members), _weight(own))
             )
         return found
 
@@ -101,6 +102,12 @@ class Table:
     def rows(self) -> list[list[Verdict]]:
         """All verdicts, per statement."""
         return [[v for v in row if v is not None] for row in self._rows]
+
+
+def _weight(cases: Sequence[AnyCase]) -> float:
+    """How much work a batch is, roughly: the more and the larger points a network sees, the more kinks there are."""
+    first = cases[0]
+    return float(len(cases) * (first.X.size if isinstance(first, Case) else 1))
 
 
 def _measure(
@@ -149,7 +156,7 @@ class Derivations:
                 _check_derivations,
                 ([self.statements[k] for k in members],),
                 partial(self._put, members),
-                CHECK_WEIGHT,
+                math.inf,  # they begin before any batch
                 here,
             )
             for (_, here), members in groups.items()
