@@ -233,6 +233,9 @@ def flow(
                     part = sum1 - t
                     rest = (t - (sum1 - part)) + (step - part)
                     reaches = tau.to(tl.float64) >= whole
+                    if not DOUBLE:
+                        # The rest of the time was rounded to float32.
+                        reaches = tau.to(tl.float64) >= (1.0 - 2.0 * U) * whole
                     t1 = tl.where(reaches, end, sum1)
                     carry = tl.where(reaches, 0.0, rest)
                     drift = dot(G1, xt, DOUBLE)
@@ -252,7 +255,7 @@ def flow(
                         code = tl.where((code == 0) & (unsure > 0), GRAZING, code)
                     if WANTED > 0:
                         # The state at the rounded time differs from that at the true one.
-                        shown = radius1 + (U * t1).to(x.dtype) * force * theta
+                        shown = radius1 + (2.0 * U * t1).to(x.dtype) * force * theta
                         shown_top = top1 + tl.sqrt(
                             tl.sum(relative * relative * (shown - radius1) * (shown - radius1))
                         )
@@ -332,7 +335,7 @@ def flow(
         _, _, _, _, G = field(w, v, s, relative * relative, scale, x, xt, y, weight, LOSS, DOUBLE)
         theta = tl.sqrt(tl.sum(w * w, axis=1) + v * v)
         rate = tl.sqrt(tl.sum(G * G, axis=1))
-        radius = radius + (U * t).to(x.dtype) * rate * theta
+        radius = radius + (2.0 * U * t).to(x.dtype) * rate * theta
         radius = tl.where(radius < float("inf"), radius, float("inf"))
         tl.store(out_w_pointer + place, w, mask=cells)
         tl.store(out_v_pointer + row, v, mask=jj < h)

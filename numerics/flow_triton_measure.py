@@ -37,6 +37,12 @@ def _put(
 
 
 @triton.jit
+def _known(slop: tl.tensor) -> tl.tensor:
+    """Infinite where nothing is known: maxima pass over NaN."""
+    return tl.where(slop == slop, slop, float("inf"))
+
+
+@triton.jit
 def _log(a: tl.tensor) -> tl.tensor:
     return tl.log(tl.maximum(a, 0.0))
 
@@ -84,7 +90,7 @@ def measure(
     theta = tl.sqrt(size * size + v * v)
     logs = (2.0 * LOG2) * exponent.to(tl.float64)
     if WANTED & 1:
-        slop = r + (d + 4.0) * U * size
+        slop = _known(r + (d + 4.0) * U * size)
         out = _put(
             out,
             0,
@@ -104,6 +110,7 @@ def measure(
             4.0 * U * point_norms * tl.sum(active * (weight2 * tl.abs(v) * size)[:, None], axis=0)
         )
         slop += output_error(active, weight2, point_norms, theta, r, top.to(tl.float64))
+        slop = _known(slop)
         if WANTED & 2:
             unit = (2.0 * LOG2) * largest.to(tl.float64)
             out = _put(
@@ -147,7 +154,7 @@ def measure(
         change = tl.abs(v * v - size * size - shift * (start * start - square0))
         slop = 2.0 * theta * r + r * r + (d + 6.0) * U * theta * theta
         slop += shift * (2.0 * theta0 * radius0 + radius0 * radius0)
-        slop += shift * (d + 6.0) * U * theta0 * theta0
+        slop = _known(slop + shift * (d + 6.0) * U * theta0 * theta0)
         out = _put(
             out,
             4,
