@@ -225,7 +225,9 @@ def descend(
         from torch.func import grad
 
         def gradient(at: Any) -> Any:
-            return grad(lambda q: loss(unflat(q, layout), *rows))(at)
+            # By name: the gradient of a slice would be padded with zeros and added, part by part.
+            parts = grad(lambda p: loss(p, *rows))(unflat(at, layout))
+            return cat([parts[name].reshape(-1) for name, _ in layout])
 
         now = z[:size]
         new = method.update(gradient, now, z[size:] if method.memory else now, c[0], c[1])

@@ -147,13 +147,16 @@ class Loop:
                     break
                 rest = self._arguments(k)
                 new, solved = self.run_update(self.z, *rest)
-                within = torch.isfinite(new).all(dim=1) & (new.abs().amax(dim=1) <= self.limit)
+                # neither infinite nor nan, for which no comparison holds
+                within = torch.linalg.vector_norm(new, dim=1) <= self.limit
                 if solved is not None:
                     unsolved |= alive & ~solved
                     within &= solved
                 alive &= within
                 self._bound(new, rest, alive, k)
-                self.z = torch.where(alive[:, None], new, self.z)
+                # On a GPU looking costs more than copying.
+                whole = self.device == "cpu" and bool(alive.all())
+                self.z = new if whole else torch.where(alive[:, None], new, self.z)
                 count += alive
                 if k % 16 == 0 and not bool(alive.any()):
                     value, error = self._look(k + 1)

@@ -17,7 +17,7 @@ from numerics.errors import NumericsError
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-LIMIT = 1e150  # an entry beyond it has diverged: its square still fits
+LIMIT = 1e150  # a state of larger norm has diverged; squares still fit
 LIMIT_SINGLE = 1e18
 
 StepSize = float | ArrayLike | Callable[[int], float | ArrayLike]

@@ -331,7 +331,7 @@ def test_a_chaotic_iteration_ends_undecided() -> None:
 
 def test_a_contraction_keeps_its_bound() -> None:
     model = quadratic(np.random.default_rng(0), 4)
-    found = descend(model.loss, model.start, method=GradientDescent(), step=0.5, iterations=1500)
+    found = descend(model.loss, model.start, method=GradientDescent(), step=0.5, iterations=400)
     assert (found.radius < 1e-12).all()
 
 
