@@ -124,19 +124,20 @@ def memory(engine: str, horizon: float) -> dict[str, Any]:
     return ordered(MODULE, order, one_thread=False, timeout=3600)
 
 
-COMMANDS = {
-    "one case": ("verify", "early-alignment/norm-bound", "--cases", "1"),
-    "default cases": ("verify",),
-}
+# name, arguments, how often after the first time
+COMMANDS = (
+    ("one case", ("verify", "early-alignment/norm-bound", "--cases", "1"), 3),
+    ("default cases", ("verify",), 1),
+)
 
 
-def start_up(times: int = 3) -> list[dict[str, Any]]:
+def start_up() -> list[dict[str, Any]]:
     """Wall seconds of commands, start of Python included: the first run, and the best of the next ones."""
     from benchmarks.flows_run import process
 
     records = []
-    for name, arguments in COMMANDS.items():
-        walls, code = [], 0
+    for name, arguments, times in COMMANDS:
+        walls = []
         for _ in range(1 + times):
             before = time.perf_counter()
             code, _, errors = process(["-m", "lemmata", *arguments], one_thread=False, timeout=600)

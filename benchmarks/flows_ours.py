@@ -74,7 +74,7 @@ METHODS = (
         "lemmata, integrate",
         "ours",
         prepare_integrate,
-        table=(1e-7, FlowOptions().rtol),
+        table=(FlowOptions().rtol,),
         tolerances=TOLERANCES,
     ),
     Method(
