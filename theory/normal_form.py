@@ -33,7 +33,7 @@ from theory.symbols import (
 
 _OPAQUE = (Atom, Inner, Norm, Indicator, Rate, Vec, ExprWithLimits)
 _POSITIVE_OPAQUE = (Norm, Indicator)
-_MOST = 1 << 16  # normal forms that are kept
+_MOST = 1 << 14  # normal forms that are kept
 _ORDERS = 720  # ways of naming the indices of a nested sum that are tried for the canonical one
 
 

@@ -17,7 +17,7 @@ from sympy import Expr
 from theory.normal_form import expand, normal
 from theory.symbols import Indicator, MaxOver, Norm, Rel, Relu
 
-_MOST = 1 << 15  # results that are kept
+_MOST = 1 << 14  # results that are kept
 
 
 @lru_cache(maxsize=_MOST)
