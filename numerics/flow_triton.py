@@ -223,8 +223,8 @@ def kernel_signature(dtype: str) -> dict[str, str]:
     from numerics.flow_triton_kernel import flow
 
     real = {"float64": "*fp64", "float32": "*fp32"}[dtype]
-    double = ("radius", "mantissa", "end", "parameter", "record")
-    double += ("out_radius", "out_t", "out_measure", "out_record")
+    inputs = ("radius", "mantissa", "end", "parameter", "record")
+    double = (*inputs, "out_radius", "out_t", "out_measure", "out_record")
     integer = ("exponent", "eps", "queue", "out_exponent", "out_count")
     types = dict.fromkeys(("H", "N", "D", "P", "LOSS", "WANTED", "DOUBLE"), "constexpr")
     types |= {f"{name}_pointer": "*fp64" for name in double}
