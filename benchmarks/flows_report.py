@@ -172,7 +172,7 @@ def report_table(data: dict[str, Any]) -> list[str]:
         "One thread, CPU seconds of all lanes, without import and warm-up (compiling, or loading what is compiled).",
         "Error: of W, relative to the largest entry of its lane, largest over the lanes that ran, against scipy's",
         "DOP853 stopped at every kink at rtol 1e-13. Peers: atol = 1e-4 rtol. ≈: extrapolated in proportion from the",
-        "lanes that ran. Wrong lanes: another number of kinks than the reference. Errors below 1e-14 are the reference's.",
+        "lanes that ran. Wrong lanes: another number of kinks than the reference, whose own errors are near 1e-14.",
     ]
     groups: dict[tuple[float, int], list[Any]] = {}
     for record in data["table"]["records"]:
