@@ -26,7 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from numerics.compiled_field import clipped_ldexp, compiled, compiled_fast, field_at, slope_bound
+from numerics.compiled_field import (
+    clipped_ldexp,
+    field_at,
+    slope_bound,
+)
 from numerics.compiled_parts import largest_of_parts, norm_of_parts
 from numerics.compiled_series import state_at
 from numerics.compiled_types import (
@@ -71,6 +75,7 @@ from numerics.compiled_types import (
     Points,
     Step,
 )
+from numerics.compiling import internal, internal_fast
 
 UNIT = 2.0**-53
 # Simpson's rule on a step where rates vary by a moderate factor is good to a few 1e-3.
@@ -81,7 +86,7 @@ VARIATION = 0.03
 ROUNDS = 6
 
 
-@compiled
+@internal
 def fields(p: Points, lane: Lane, step: Step, degree: int, scale: float) -> None:
     """The end and the middle of the step, with the field there; |G_j| and |theta_j| at 0, 1/2, 1."""
     state_at(step, degree, 1.0, step.st[W1], step.nh[V1])
@@ -122,7 +127,7 @@ def fields(p: Points, lane: Lane, step: Step, degree: int, scale: float) -> None
     _sizes(step.st[W1], step.nh[V1], step.st[FORCES + 2], step.nh[THETA + 2], step.nh[RATE + 2])
 
 
-@compiled_fast
+@internal_fast
 def _sizes(w: Any, v: Any, G: Any, theta: Any, force: Any) -> None:
     d, H = w.shape
     for j in range(H):
@@ -137,7 +142,7 @@ def _sizes(w: Any, v: Any, G: Any, theta: Any, force: Any) -> None:
         force[j] = math.sqrt(force[j])
 
 
-@compiled_fast
+@internal_fast
 def _residual(
     step: Step, degree: int, s: float, tau: float, w: Any, v: Any, G: Any, work: Any, out: Any
 ) -> None:
@@ -168,7 +173,7 @@ def _residual(
         out[j] = math.sqrt(out[j])
 
 
-@compiled_fast
+@internal_fast
 def _rounding(step: Step, degree: int, work: Any, out: Any) -> None:
     """out_j += rounding of the polynomial and of the new state."""
     d, H = step.st[W1].shape
@@ -184,7 +189,7 @@ def _rounding(step: Step, degree: int, work: Any, out: Any) -> None:
             out[j] += UNIT * (2.0 * k + 2.0) * (math.sqrt(work[j]) + abs(step.tv[CV, k, j]))
 
 
-@compiled_fast
+@internal_fast
 def _spread(s: Any, per_point: Any, out: Any) -> None:
     """out_j = sum_i s_ij per_point_i."""
     n, H = s.shape
@@ -196,7 +201,7 @@ def _spread(s: Any, per_point: Any, out: Any) -> None:
             out[j] += a * s[i, j]
 
 
-@compiled_fast
+@internal_fast
 def _gather(s: Any, per_neuron: Any, out: Any) -> None:
     """out_i = sum_j s_ij per_neuron_j."""
     n, H = s.shape
@@ -207,7 +212,7 @@ def _gather(s: Any, per_neuron: Any, out: Any) -> None:
         out[i] = total
 
 
-@compiled_fast
+@internal_fast
 def _top_around(s: Any, per_neuron: Any, out: Any) -> None:
     """out_i = max_j s_ij per_neuron_j, at least 0."""
     n, H = s.shape
@@ -218,7 +223,7 @@ def _top_around(s: Any, per_neuron: Any, out: Any) -> None:
         out[i] = most
 
 
-@compiled
+@internal
 def defects(p: Points, lane: Lane, step: Step, degree: int, tau: float) -> None:
     """step.defect_j: what residual and rounding add to the error of neuron j over the step."""
     n, d = p.X.shape
@@ -246,7 +251,7 @@ def defects(p: Points, lane: Lane, step: Step, degree: int, tau: float) -> None:
     _rounding(step, degree, work, step.nh[DEFECT])
 
 
-@compiled_fast
+@internal_fast
 def _mean_rate(a: float, b: float, c: float) -> float:
     """Upper estimate of the mean over a step of a rate given at 0, 1/2, 1."""
     return math.sqrt((a * a + 4.0 * b * b + c * c) / 6.0) + VARIATION * (
@@ -254,7 +259,7 @@ def _mean_rate(a: float, b: float, c: float) -> float:
     )
 
 
-@compiled
+@internal
 def propagate(p: Points, lane: Lane, step: Step, tau: float, scale: float, top: Any) -> bool:
     """Carry the radii over one step; fills step.nh[NEW], new_top, error (per node), and says whether they are finite.
 

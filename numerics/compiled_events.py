@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from numerics.compiled_field import compiled, compiled_fast
 from numerics.compiled_series import point_polynomial
 from numerics.compiled_types import (
     BERN,
@@ -27,6 +26,7 @@ from numerics.compiled_types import (
     Points,
     Step,
 )
+from numerics.compiling import compiled, internal, internal_fast
 
 MAX_HALVINGS = 48
 SAMPLES = 33
@@ -34,7 +34,7 @@ SAMPLES = 33
 FAR = 1 << 19
 
 
-@compiled_fast
+@internal_fast
 def travel(step: Step, degree: int, out: Any) -> None:
     """out_j >= sup over the step of |w_j(s) - w_j(0)|, from the coefficients on [0, 1]."""
     d, H = step.taylor[CW].shape[1], step.taylor[CW].shape[2]
@@ -53,7 +53,7 @@ def travel(step: Step, degree: int, out: Any) -> None:
         out[j] *= 1.0 + 1e-12
 
 
-@compiled_fast
+@internal_fast
 def row_within(z: Any, norm: float, reach: Any) -> bool:
     """Whether some |z_j| <= norm * reach_j."""
     least = np.inf
@@ -103,7 +103,7 @@ def single_root(a: Any, degree: int) -> float:
     return x
 
 
-@compiled
+@internal
 def oriented(p: Points, lane: Lane, step: Step, degree: int, i: int, j: int, length: float) -> int:
     """step.pb[POLY] = z_ij on [0, length], positive on its own side of the kink; returns its degree.
 
@@ -123,7 +123,7 @@ def oriented(p: Points, lane: Lane, step: Step, degree: int, i: int, j: int, len
     return degree
 
 
-@compiled
+@internal
 def locate(p: Points, lane: Lane, step: Step, degree: int) -> tuple[float, int, int]:
     """The first flip on [0, 1]: (fraction of the step, flat index j n + i of the pair or -1, stuck pair or -1).
 
@@ -170,7 +170,7 @@ def locate(p: Points, lane: Lane, step: Step, degree: int) -> tuple[float, int, 
     return limit, -1, stuck
 
 
-@compiled
+@internal
 def touching(p: Points, lane: Lane, step: Step, degree: int, radius: Any) -> int:
     """A pair whose |z_ij| has, within its error, a minimum that is not a sure crossing, else -1.
 
@@ -216,7 +216,7 @@ def touching(p: Points, lane: Lane, step: Step, degree: int, radius: Any) -> int
     return -1
 
 
-@compiled
+@internal
 def _unclear(low: Any, slopes: Any, just_left: bool) -> bool:
     """Whether a sample that is not clear of the kink belongs neither to leaving it nor to arriving at it."""
     size = low.size

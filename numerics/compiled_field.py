@@ -1,6 +1,6 @@
 """Compiled: the frozen vector field, its losses, and the products over points and neurons behind it.
 
-``FAST`` allows sums to be re-associated and contracted (so that they run in vector registers); the
+``compiled_fast`` allows sums to be re-associated and contracted (so that they run in vector registers); the
 rounding allowances of ``numerics.compiled_bounds`` count operations and hold for every order of summation.
 Infinities and NaN keep their meaning.
 """
@@ -11,7 +11,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from numerics.compiled_types import (
     EXPONENTIAL,
@@ -19,11 +18,7 @@ from numerics.compiled_types import (
     SQUARED,
     Points,
 )
-
-FAST = {"reassoc", "contract", "nsz", "arcp"}
-compiled = njit(cache=True, nogil=True, error_model="numpy")
-compiled_fast = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-inlined = njit(cache=True, nogil=True, error_model="numpy", inline="always")
+from numerics.compiling import compiled, compiled_fast, inlined
 
 
 @compiled_fast

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from numerics.compiled_bounds import UNIT
-from numerics.compiled_field import compiled, compiled_fast
 from numerics.compiled_types import (
     ACTIVE,
     AFTER,
@@ -54,13 +53,14 @@ from numerics.compiled_types import (
     Points,
     Step,
 )
+from numerics.compiling import compiled, internal, internal_fast
 
 # How far zdot may vary over the window in which the true kink lies.
 MAX_VARIATION = 0.5
 MOST_NEAR = 16
 
 
-@compiled
+@internal
 def drift(p: Points, lane: Lane, g: Any, v: float, i: int, j: int) -> tuple[float, float, float]:
     """dz_ij/dt with the bit of i off, its rounding level, and the number of other active points."""
     n, d = p.X.shape
@@ -76,7 +76,7 @@ def drift(p: Points, lane: Lane, g: Any, v: float, i: int, j: int) -> tuple[floa
     return v * total, noise, others
 
 
-@compiled_fast
+@internal_fast
 def _row_suspect(z: Any, s: Any, dead: Any, level: Any, norm: float) -> bool:
     """Whether some living pair of the row is on a kink or on the wrong side of it."""
     found = False
@@ -86,7 +86,7 @@ def _row_suspect(z: Any, s: Any, dead: Any, level: Any, norm: float) -> bool:
     return found
 
 
-@compiled
+@internal
 def pattern(p: Points, lane: Lane, step: Step) -> int:
     """Decide the bits at the end of the step, where the forced pair lane.cnt[PAIR] is on its kink.
 
@@ -169,7 +169,7 @@ def pattern(p: Points, lane: Lane, step: Step) -> int:
     return MOVED
 
 
-@compiled
+@internal
 def _others_close(p: Points, lane: Lane, step: Step, level: Any, flip: int) -> bool:
     """Whether other points of the neuron flip within the window in which the true flip lies."""
     n = p.y.size
@@ -183,7 +183,7 @@ def _others_close(p: Points, lane: Lane, step: Step, level: Any, flip: int) -> b
     return False
 
 
-@compiled
+@internal
 def saltation(p: Points, lane: Lane, step: Step) -> int:
     """Apply the factor of the flip step.flag[FLIP] to the radii step.nh[NEW], step.nh[NEW_TOP].
 

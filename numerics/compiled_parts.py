@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from numerics.compiled_field import clipped_ldexp, compiled
+from numerics.compiled_field import (
+    clipped_ldexp,
+)
 from numerics.compiled_types import (
     LABEL,
     PART,
@@ -23,9 +25,10 @@ from numerics.compiled_types import (
     Lane,
     Step,
 )
+from numerics.compiling import internal
 
 
-@compiled
+@internal
 def connect(s: Any, label: Any) -> None:
     """label_j = smallest index in the component of neuron j, for the activation pattern s (n, H)."""
     n, H = s.shape
@@ -53,7 +56,7 @@ def connect(s: Any, label: Any) -> None:
         label[j] = a
 
 
-@compiled
+@internal
 def units_of_parts(exponent: Any, label: Any, top: Any, unit: Any) -> None:
     """top_j = largest exponent in the neuron's component, unit_j = 2**(exponent_j - top_j)."""
     H = label.size
@@ -66,7 +69,7 @@ def units_of_parts(exponent: Any, label: Any, top: Any, unit: Any) -> None:
         unit[j] = 1.0 if top[j] == exponent[j] else clipped_ldexp(1.0, exponent[j] - top[j])
 
 
-@compiled
+@internal
 def norm_of_parts(label: Any, unit: Any, values: Any, work: Any, out: Any) -> None:
     """out_j = Euclidean norm, over the neuron's component, of unit * values."""
     H = label.size
@@ -79,7 +82,7 @@ def norm_of_parts(label: Any, unit: Any, values: Any, work: Any, out: Any) -> No
         out[j] = math.sqrt(work[label[j]])
 
 
-@compiled
+@internal
 def largest_of_parts(label: Any, values: Any, work: Any, out: Any) -> None:
     """out_j = maximum over the neuron's component of values >= 0."""
     H = label.size
@@ -91,7 +94,7 @@ def largest_of_parts(label: Any, values: Any, work: Any, out: Any) -> None:
         out[j] = work[label[j]]
 
 
-@compiled
+@internal
 def regroup(lane: Lane, step: Step, out: Any) -> None:
     """out: the radii of the new components (step.ih[PART]) from those of the earlier ones (lane.il[LABEL]).
 

@@ -15,8 +15,6 @@ import numpy as np
 
 from numerics.compiled_field import (
     clipped_ldexp,
-    compiled,
-    compiled_fast,
     field_at,
     force_series,
     forces,
@@ -57,6 +55,7 @@ from numerics.compiled_types import (
     Settings,
     Step,
 )
+from numerics.compiling import compiled, compiled_fast, internal_fast
 
 # Below this bound on |f| the forces g are constant to far more digits than float64 has.
 NEGLIGIBLE = 1e-30
@@ -108,7 +107,7 @@ def refresh(p: Points, lane: Lane, weight2: Any, scale: float) -> None:
         lane.cnt[VALID] = 1
 
 
-@compiled_fast
+@internal_fast
 def time_unit(p: Points, lane: Lane, weight2: Any, scale: float, work: Any) -> float:
     """A power of two near 1/(norm of the Jacobian), so that coefficients stay moderate.
 
@@ -140,7 +139,7 @@ def time_unit(p: Points, lane: Lane, weight2: Any, scale: float, work: Any) -> f
     return float(clipped_ldexp(1.0, -exponent))
 
 
-@compiled_fast
+@internal_fast
 def _convolve(step: Step, k: int, factor: float, constant: bool, G: Any) -> None:
     """Coefficients k+1 of w and v from those of v, w and G up to k."""
     cw, cv, Gk = step.taylor[CW], step.tv[CV], step.taylor[CG]
@@ -175,7 +174,7 @@ def _convolve(step: Step, k: int, factor: float, constant: bool, G: Any) -> None
         cv[k + 1, j] *= factor
 
 
-@compiled_fast
+@internal_fast
 def _products(step: Step, k: int) -> None:
     """u = coefficient k of weight2 v w."""
     cw, vw, u = step.taylor[CW], step.tv[CU], step.st[PRODUCT]
@@ -193,7 +192,7 @@ def _products(step: Step, k: int) -> None:
                 u[c, j] += vw[m, j] * cw[k - m, c, j]
 
 
-@compiled_fast
+@internal_fast
 def relative_size(step: Step, k: int, size2: Any, work: Any) -> float:
     """max_j of |coefficient k of (w_j, v_j)| / |(w_j, v_j)|."""
     d, H = step.taylor[CW].shape[1], step.taylor[CW].shape[2]
@@ -284,7 +283,7 @@ def expand(
     return unit, allowed, degree
 
 
-@compiled_fast
+@internal_fast
 def rescale(step: Step, degree: int, length: float) -> None:
     """From coefficients in t/unit to coefficients in s on [0, 1]."""
     power = 1.0
@@ -297,7 +296,7 @@ def rescale(step: Step, degree: int, length: float) -> None:
             step.tv[CV, k, j] *= power
 
 
-@compiled_fast
+@internal_fast
 def state_at(step: Step, degree: int, s: float, w: Any, v: Any) -> None:
     """w (d, H), v (H,) at s of the dense output."""
     d, H = w.shape

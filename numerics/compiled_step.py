@@ -14,7 +14,10 @@ import numpy as np
 
 from numerics.compiled_bounds import UNIT, defects, fields, propagate
 from numerics.compiled_events import locate, touching
-from numerics.compiled_field import clipped_ldexp, compiled, compiled_fast, force_of_neuron
+from numerics.compiled_field import (
+    clipped_ldexp,
+    force_of_neuron,
+)
 from numerics.compiled_kinks import pattern, saltation, settle
 from numerics.compiled_parts import connect, regroup, units_of_parts
 from numerics.compiled_series import expand, frame, rescale
@@ -90,12 +93,13 @@ from numerics.compiled_types import (
     Settings,
     Step,
 )
+from numerics.compiling import compiled, internal, internal_fast
 
 # Mantissas are renormalised when their norm leaves [2**-LIMIT, 2**LIMIT].
 LIMIT = 32
 
 
-@compiled_fast
+@internal_fast
 def _finite(step: Step, degree: int) -> bool:
     """Whether all coefficients are finite: the sum of absolute values is."""
     total = 0.0
@@ -110,7 +114,7 @@ def _finite(step: Step, degree: int) -> bool:
     return total < np.inf
 
 
-@compiled
+@internal
 def attempt(p: Points, lane: Lane, step: Step, options: Settings) -> int:
     """Choose the step, cut it at the first kink, and bound its error; the lane does not move yet.
 
@@ -155,7 +159,7 @@ def attempt(p: Points, lane: Lane, step: Step, options: Settings) -> int:
     return MOVED
 
 
-@compiled
+@internal
 def clock(lane: Lane, step: Step) -> None:
     """Times at the end of the step, compensated."""
     t, carry, tau = lane.num[TIME], lane.num[CARRY], step.out[TAU]
@@ -260,7 +264,7 @@ def ended(lane: Lane, options: Settings, code: int) -> int:
     return MOVED
 
 
-@compiled
+@internal
 def land(p: Points, lane: Lane, step: Step) -> int:
     """Settle the pattern at the end of the step; HARD, or MOVED, CONTRADICTION, REVERSED, UNSURE."""
     step.flag[FLIP] = -1
@@ -324,7 +328,7 @@ def block(
     return MOVED, k
 
 
-@compiled
+@internal
 def record(step: Step, lane_exponent: Any, s: Any, rows: Rows, k: int, h: int) -> None:
     """Write a step, except what its end adds (``record_end``), into row k; coefficients up to its degree."""
     d = step.st[W1].shape[0]

@@ -18,8 +18,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numerics.compiled_field import compiled
 from numerics.compiled_types import Points
+from numerics.compiling import compiled
 from numerics.ensemble_suprema import ANGLE, WANTED, WEIGHT, raise_angle_on_segment, raise_weight
 
 UNIT = 2.0**-53
@@ -185,7 +185,7 @@ def _show(
     p: Points, nodes: Any, at_nodes: Any, s: Any, j: int, w: Any, unit: Any, rate: float, a: float, b: float,
     r: float, weight2: float, begin: float, end: float, last: bool,
 ) -> None:  # fmt: skip
-    """Add the neuron's part of f (n columns), of F and of the error of f/|x| to the nodes in [begin, end)."""
+    """Add the neuron's part of f (n columns), F, the error of f/|x| and df/dt (n) to the nodes in [begin, end)."""
     n, d = p.X.shape
     for m in range(nodes.size):
         t = nodes[m] - begin
@@ -197,12 +197,15 @@ def _show(
         square = v * v
         for k in range(d):
             square += (w[k] + unit[k] * c) ** 2
+        slope = rate * (a * (up + 1.0) + b * (down + 1.0))
         for i in range(n):
             if s[i, j] > 0.0:
-                z = 0.0
+                z, speed = 0.0, 0.0
                 for k in range(d):
                     z += p.X[i, k] * (w[k] + unit[k] * c)
+                    speed += p.X[i, k] * unit[k]
                 at_nodes[m, i] += weight2 * v * z
+                at_nodes[m, n + 2 + i] += weight2 * (slope * z + v * v * rate * speed)
         at_nodes[m, n] += 0.5 * weight2 * square
         noise = (3.0 * d + 16.0 + rate * t) * UNIT * math.exp(rate * t)
         at_nodes[m, n + 1] += weight2 * (math.sqrt(square) * r + 0.5 * r * r + noise * square)

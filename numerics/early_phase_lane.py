@@ -10,7 +10,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numerics.compiled_field import clipped_ldexp, compiled, force_of_output, slope_bound
+from numerics.compiled_field import (
+    clipped_ldexp,
+    force_of_output,
+    slope_bound,
+)
 from numerics.compiled_types import (
     END,
     EXPONENT0,
@@ -22,6 +26,7 @@ from numerics.compiled_types import (
     VALID,
     Points,
 )
+from numerics.compiling import compiled
 from numerics.early_phase_kernel import (
     ENVELOPE,
     FASTER,
@@ -126,30 +131,46 @@ def _place_nodes(nodes: Any, length: float, rate: float) -> int:
 
 
 @compiled
-def _outputs(
-    p: Points, sup: Any, nodes: Any, at_nodes: Any, count: int, window: Any, log_scale: float
-) -> None:
-    """Raise max_i |f_i| by its values at the nodes and by what may lie between them."""
-    n = p.y.size
-    S = window[RATE]
+def _free_of_kinks(e: Early, first: int, begin: float, end: float) -> bool:
+    """Whether no kink from the number ``first`` on lies between two times."""
+    for k in range(first, e.count[0]):
+        if begin <= e.kinks[k, 0] + e.kinks[k, 6] and e.kinks[k, 0] - e.kinks[k, 6] <= end:
+            return False
+    return True
+
+
+@compiled
+def _outputs(p: Points, sup: Any, e: Early, count: int, first: int, log_scale: float) -> None:
+    """Raise max_i |f_i| by its values at the nodes and by what may lie between them.
+
+    |f_i'| <= 2 S |x_i| F, and between kinks |f_i''| <= 4 S^2 |x_i| F: where f_i' is larger at a node than it
+    can change on the interval before it, f_i is monotone there.
+    """
+    n, S, nodes = p.y.size, e.window[RATE], e.nodes
     for m in range(count):
-        value, high, low = 0.0, 0.0, 0.0
-        here = at_nodes[m]
+        value, high, low, step, largest, smooth = 0.0, 0.0, 0.0, 0.0, 0.0, False
+        here = e.at_nodes[m]
         if m + 1 < count:
             step = nodes[m + 1] - nodes[m]
             largest = here[n] * MARGIN * math.exp(2.0 * S * step)
+            start = e.window[START]
+            smooth = _free_of_kinks(e, first, start + nodes[m], start + nodes[m + 1])
         for i in range(n):
-            size, error = abs(here[i]), p.norms[i] * here[n + 1]
+            size, error, norm = abs(here[i]), p.norms[i] * here[n + 1], p.norms[i]
             value, low, high = max(value, size), max(low, size - error), max(high, size + error)
             if m + 1 < count:
-                # |f_i'| <= 2 S |x_i| F
-                after = abs(at_nodes[m + 1, i]) + p.norms[i] * at_nodes[m + 1, n + 1]
-                between = 0.5 * (size + error + after) + S * step * p.norms[i] * largest
-                high = max(high, min(max(between, after), p.norms[i] * largest))
+                there = e.at_nodes[m + 1]
+                error = max(error, norm * there[n + 1])
+                after = abs(there[i])
+                bound = max(size, after) + error
+                if not smooth or abs(there[n + 2 + i]) <= 4.0 * S * S * norm * largest * step:
+                    between = 0.5 * (size + after) + error + S * step * norm * largest
+                    bound = max(bound, min(between, norm * largest))
+                high = max(high, bound)
         value, _, _ = log_bounds(value, 0.0, log_scale, 1.0)
         _, low, _ = log_bounds(low, 0.0, log_scale, 1.0)
         _, _, high = log_bounds(high, 0.0, log_scale, 1.0)
-        raise_to(sup, OUTPUT, value, low, high, window[START] + nodes[m])
+        raise_to(sup, OUTPUT, value, low, high, e.window[START] + nodes[m])
 
 
 @compiled
@@ -292,7 +313,7 @@ def early_window(
         code = _all_neurons(p, lane, h, e, m, top, log_eps, sup, start)
         if code == 0:
             if wanted:
-                _outputs(p, sup, e.nodes, e.at_nodes, m, window, 2.0 * (log_eps + top * LOG2))
+                _outputs(p, sup, e, m, kept_count, 2.0 * (log_eps + top * LOG2))
             lane.num[TIME] = end
             lane.cnt[STEPS] += 1
             lane.cnt[KINKS] += e.count[0] - kept_count

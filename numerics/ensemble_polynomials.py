@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numerics.compiled_field import compiled
+from numerics.compiling import compiled
 
 UNIT = 2.0**-53
 LEAVES = 24

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numerics import compiled_hard as hard
-from numerics.compiled_field import clipped_ldexp, compiled
+from numerics.compiled_field import (
+    clipped_ldexp,
+)
 from numerics.compiled_lanes import Lanes
 from numerics.compiled_series import frame, refresh, state_at, time_unit
 from numerics.compiled_step import advance, ended
@@ -68,6 +70,7 @@ from numerics.compiled_types import (
     points_of,
     workspace,
 )
+from numerics.compiling import compiled
 from numerics.early_phase import admitted
 from numerics.early_phase_lane import early_lane
 from numerics.early_phase_types import Early, early_workspace, neurons_of

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numerics.compiled_field import clipped_ldexp, compiled, compiled_fast
+from numerics.compiled_field import (
+    clipped_ldexp,
+)
 from numerics.compiled_types import (
     CW,
     DEGREE,
@@ -33,6 +35,7 @@ from numerics.compiled_types import (
     Step,
     padded,
 )
+from numerics.compiling import compiled, compiled_fast
 from numerics.ensemble_polynomials import LEAVES, supremum_on_unit, to_bernstein
 from numerics.ensemble_suprema import (
     ANGLE,

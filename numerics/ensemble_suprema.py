@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numerics.compiled_field import compiled
+from numerics.compiling import compiled
 
 WEIGHT, OUTPUT, LOSS, ANGLE, IMBALANCE = range(5)
 VALUE, LOW, HIGH, TIME, WANTED = range(5)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numerics.compiled_field import clipped_ldexp, compiled, force_of_output, loss_value
+from numerics.compiled_field import (
+    clipped_ldexp,
+    force_of_output,
+    loss_value,
+)
 from numerics.compiled_types import Points
+from numerics.compiling import compiled
 from numerics.ensemble_suprema import (
     ANGLE,
     HIGH,

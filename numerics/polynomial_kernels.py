@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
-compiled = njit(cache=True, nogil=True, error_model="numpy")
+from numerics.compiling import compiled
 
 
 @compiled

@@ -103,12 +103,12 @@ class FlowEnsemble:
             "seconds": self.seconds,
         }
 
-    def arrays(self) -> dict[str, Float]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Final states and suprema of every run, for an NPZ file: w_j = exp(log_eps) 2**exponent_j W_j."""
         r = self.result
-        out = {"X": self.problem.X, "y": self.problem.y, "log_eps": self.problem.log_eps}
+        out: dict[str, NDArray[Any]] = {"X": self.problem.X, "y": self.problem.y, "log_eps": self.problem.log_eps}
         out |= {"status": r.status, "t": r.t, "steps": r.steps, "kinks": r.kinks}
-        states = {"W": r.W, "V": r.V, "exponent": r.exponent, "radius": r.radius}
+        states: dict[str, NDArray[Any] | None] = {"W": r.W, "V": r.V, "exponent": r.exponent, "radius": r.radius}
         out |= {name: a for name, a in states.items() if a is not None}
         for name, found in r.suprema.items():
             out |= {name: found.value, f"{name}_error": found.error, f"{name}_time": found.time}
