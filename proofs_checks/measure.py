@@ -24,9 +24,8 @@ from theory.statement import Statement
 
 LANES = 64  # cases integrated together
 LONGEST = 1e300  # stands for an infinite time
-ENTRIES = (
-    1 << 16
-)  # numbers in an array over the instants of some steps; larger ones leave the processor's cache
+# numbers in an array over the instants of some steps: a block is looked at in parts of this size
+ENTRIES = 1 << 18
 Listener = Callable[[StepContext], None]  # sees blocks of steps, some beyond the end
 STATIC_LANES = 4  # cases without time share nothing, so small batches spread better over processes
 AnyCase = Case | LinearCase | StaticCase

@@ -61,6 +61,7 @@ class Tracker:
         self._ends = [
             (freeze(statement.expand(q).to_data()), sorted(self._events_in(q))) for q in horizons
         ]
+        self._relates = {p.name: sorted(self._events_in(p.relation)) for p in statement.parts}
         self._waits = sorted(self._events_in(*waits, statement.horizon))
         self.last = self.needed()
 
@@ -214,8 +215,8 @@ class Tracker:
 
     def _reason(self, chosen: Outcome, lane: int, stopped: str) -> str:
         if chosen.status is Status.HOLDS:
-            names = self._events_in(chosen.relation)
-            waiting = sorted(name for name in names if self.claim.open_events[name][lane])
+            names = self._relates[chosen.name]
+            waiting = [name for name in names if self.claim.open_events[name][lane]]
             late = [
                 f"{name} lies beyond the horizon: the ratio is an upper bound" for name in waiting
             ]
