@@ -60,7 +60,7 @@ def neurons_of(lane: Lane) -> Neurons:
 class Early(NamedTuple):
     """Workspace for the early phase of one lane at a time.
 
-    g (2, n): see ``early_forces``. nodes (m,), at_nodes (m, n + 2): for outputs. kinks (most, KINK),
+    g (2, n): see ``early_forces``. nodes (m,), at_nodes (m, 2 n + 2): for outputs. kinks (most, KINK),
     count (1,): those found. rows (4, d), window (4,), out (2,), keep (d + 2, H), keep_s (n, H).
     """
 
@@ -80,6 +80,6 @@ def early_workspace(n: int, d: int, h: int) -> Early:
     """Memory for the early phase of one lane at a time."""
     z, H = np.zeros, padded(h)
     return Early(
-        g=z((2, n)), nodes=z(NODES), at_nodes=z((NODES, n + 2)), kinks=z((4 * n * h + 16, KINK)),
+        g=z((2, n)), nodes=z(NODES), at_nodes=z((NODES, 2 * n + 2)), kinks=z((4 * n * h + 16, KINK)),
         count=z(1, dtype=np.int64), rows=z((4, d)), window=z(4), out=z(2), keep=z((d + 2, H)), keep_s=z((n, H)),
     )  # fmt: skip
