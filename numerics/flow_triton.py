@@ -11,10 +11,12 @@ What it leaves to the CPU engine, visibly: a lane on which several kinks of one 
 speeds do not decide the next pattern one by one. Its bounds carry one radius per neuron and one for
 the lane, not one per group of interacting neurons, and are wider on long horizons.
 
-Measured so far: agreement with the CPU engine through Triton's interpreter, and that the kernel
-compiles for compute capability 9.0 (FP64 matrix instructions; registers and spills are those that
-the compiler reports). Unmeasured: everything about its speed, and the choice of ``WARPS`` and of the
-degree on a device; ``benchmarks/gpu.py`` measures them on a CUDA machine.
+Measured so far, through Triton's interpreter: agreement with the CPU engine; one lane of the
+benchmark ``early-alignment-flow`` to T takes 354 steps through 353 kinks and ends 3e-15 (relative)
+from the CPU engine, with a bound of 2e-13. Compiled for compute capability 9.0 at that shape, degree
+8 and 8 warps, a thread has 255 registers and 4.4 kB of spills, and products run on the FP64 matrix
+units. Unmeasured: everything about speed on a device, and with it the choice of ``WARPS`` and of the
+degree; ``benchmarks/gpu.py`` measures them on a CUDA machine.
 """
 
 from __future__ import annotations
