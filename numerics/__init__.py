@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from numerics.errors import NumericsError
-from numerics.flow import integrate
 from numerics.interface import Horizon, Integrator, Observer
 from numerics.losses import Loss, loss, loss_names
 from numerics.problem import FlowOptions, FlowProblem, FlowResult, FlowStatus, Kink
 from numerics.views import StepView
+
+if TYPE_CHECKING:
+    from numerics.flow import integrate
 
 __all__ = [
     "FlowOptions",
@@ -25,3 +29,13 @@ __all__ = [
     "loss",
     "loss_names",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The engine loads on first use: numba takes as long as everything else together."""
+    if name != "integrate":
+        raise AttributeError(f"module 'numerics' has no attribute {name!r}")
+    from numerics.flow import integrate
+
+    globals()[name] = integrate  # the next access does not come here
+    return integrate
