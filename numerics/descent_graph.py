@@ -12,6 +12,7 @@ This module imports torch at its top; nothing imports it before an iteration is 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +108,16 @@ def _with_switches(graph: GraphModule) -> GraphModule:
     return graph
 
 
+def _first_output(graph: GraphModule) -> GraphModule:
+    """The first of the outputs alone, without what only the others need."""
+    alone = GraphModule(graph, deepcopy(graph.graph))
+    (output,) = (node for node in alone.graph.nodes if node.op == "output")
+    output.args = (output.args[0][0],)
+    alone.graph.eliminate_dead_code()
+    alone.recompile()
+    return alone
+
+
 @dataclass(frozen=True, eq=False)
 class Traced:
     """A function of one trajectory, (N,) and further arguments to (M,), as graphs over a batch.
@@ -126,11 +137,12 @@ class Traced:
 def traced(function: Callable[..., Tensor], *batch: Tensor, directions: int) -> Traced:
     """Trace ``function`` over the arguments ``batch``, each (B, ...); ``directions`` is K, or 0 for no derivatives."""
     lane = trace(function, *(argument[0] for argument in batch))
-    value = trace(vmap(lane), *batch)
     if not directions:
+        value = trace(vmap(lane), *batch)
         return Traced(value, value, None, "no bound was asked for")
     switching = _with_switches(lane)
     full = trace(vmap(switching), *batch)
+    value = _first_output(full)
 
     def push(z: Tensor, along: Tensor, *rest: Tensor) -> Any:
         def one(direction: Tensor) -> Any:
