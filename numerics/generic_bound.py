@@ -1,8 +1,8 @@
 """How far the computed state may be from the solution: an estimate of a bound, step by step.
 
 Let u be the dense output on a step of length h, with u(0) the computed state. Picard's iteration
-v_0 = u, v_{k+1}(s) = u(0) + h int_0^s F(v_k) brings it nearer to the solution that starts in u(0). The last iterate
-v_K has the defect h (F(v_{K-1}) - F(v_K)), at most h |H| |v_{K-1} - v_K| with the Hessian H of the
+v_0 = u, v_{k+1}(s) = u(0) + h int_0^s F(v_k) brings it nearer to the solution that starts in u(0).
+The last iterate v_K has the defect h (F(v_{K-1}) - F(v_K)), at most h |H| |v_{K-1} - v_K| with the Hessian H of the
 loss, and ends at a distance |u(1) - v_K(1)| from the computed state. With the logarithmic norm
 mu = lambda_max(-H) = -lambda_min(H) of a gradient flow,
 
@@ -12,6 +12,9 @@ to which rounding is added, and, as mu is taken on the computed path, the change
 distance r (a quadratic term: when it dominates, r grows beyond all bounds and becomes infinite).
 The iteration sees signs, which the triangle inequality would lose: K = 0 gives radii that are
 thousands of times too large.
+
+There is one radius for the whole state. Where errors shrink in most directions but not in all (near
+a valley of minima, in deep linear networks say) it does not see the shrinking, and is large.
 
 It is an *estimate* of a bound, in floating point: F(v) is integrated by its interpolant in nine
 nodes, H is sampled in three of them, by dense eigenvalues or by Lanczos iterations with their

@@ -6,7 +6,7 @@ per lane is kept in float64 on the host, what has an entry per parameter or swit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
@@ -258,7 +258,6 @@ class Engine:
             speed = self.fields.speed(self.y, pattern, self.fields.slope(self.y, pattern))
             still &= (speed == 0) & (value == 0)
         self.pattern &= ~still
-        # A resting lane (a critical point, say) has switches with no speed; it needs no decision.
         together = (zero & ~still).cpu().numpy()
         self._decide(rows, together, host(value), host(floor), np.zeros(rows.size), norms(self.f))
         self.f = self.fields.slope(self.y, self.pattern)
@@ -336,17 +335,7 @@ class Engine:
             self.radius[row] = outcome.radius
         for flip in outcome.flips if self.steps[row] else ():
             self.kinks[row] += 1
-            self.events.append(
-                SwitchEvent(
-                    row,
-                    float(self.t[row]),
-                    flip.switch,
-                    flip.active,
-                    flip.speed_before,
-                    flip.speed_after,
-                    flip.t_error,
-                )
-            )
+            self.events.append(SwitchEvent(row, float(self.t[row]), *astuple(flip)))
 
     # --- helpers ---------------------------------------------------------------------------
 

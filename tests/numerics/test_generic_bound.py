@@ -65,6 +65,37 @@ def test_nonlinear_flows_are_covered(rtol: float) -> None:
     assert (error <= result.radius).all()
 
 
+@pytest.mark.parametrize(
+    ("dtype", "rtol"), [("float64", 1e-4), ("float64", 1e-12), ("float32", 1e-5)]
+)
+def test_flows_with_a_switch_are_covered(dtype: str, rtol: float) -> None:
+    # x' = a x below c and b x above: the state and the time of the switch are known.
+    rng = np.random.default_rng(3)
+    lanes = 400
+    a, b = rng.uniform(0.3, 3.0, size=(2, lanes)).astype(dtype).astype(float)
+    x0, c = rng.uniform([[0.05], [1.0]], [[0.9], [2.0]], (2, lanes)).astype(dtype).astype(float)
+    crossing = np.log(c / x0) / a
+    short = rng.random(lanes) < 0.2
+    until = np.where(short, 0.7 * crossing, crossing + rng.uniform(0.01, 1.0, lanes))
+
+    def switches(p: Params, pattern: torch.Tensor | None = None) -> torch.Tensor:
+        return (p["x"] - constant(p["c"]))[None]
+
+    def loss(p: Params, pattern: torch.Tensor | None = None) -> torch.Tensor:
+        above = (switches(p) > 0 if pattern is None else pattern)[0]
+        return -torch.where(above, constant(p["b"]), constant(p["a"])) * p["x"] ** 2 / 2
+
+    start = {"x": x0, "a": a, "b": b, "c": c}
+    result = generic_flow(loss, start, until=until, switches=switches, rtol=rtol, dtype=dtype)
+    assert result.ok.all()
+    np.testing.assert_array_equal(result.kinks, ~short)
+    assert all(abs(e.t - crossing[e.lane]) <= e.t_error for e in result.events)
+    exact = np.where(short, x0 * np.exp(a * until), c * np.exp(b * (until - crossing)))
+    error = np.abs(result.params["x"] - exact)
+    assert (error <= result.radius).all()
+    assert np.median(result.radius / error) < 100.0
+
+
 def test_the_median_over_estimate_is_moderate() -> None:
     rng = np.random.default_rng(8)
     ratios = []
