@@ -76,7 +76,8 @@ class Batches:
         """Seconds and outcome of the first lanes, prepared for their number."""
         few = self.task.first(lanes)
         if lanes not in self.runs:
-            self.warm_up, self.runs[lanes] = clock(lambda: self.chosen.prepare(few, self.until))
+            seconds, self.runs[lanes] = clock(lambda: self.chosen.prepare(few, self.until))
+            self.warm_up = max(self.warm_up, seconds)  # some compile once, some for each size
         return clock(lambda: self.runs[lanes](few, rtol))
 
     def __call__(self, rtol: float, budget: float) -> tuple[float, Outcome]:
