@@ -83,48 +83,56 @@ QUADRATURE = 1.01
 # The allowance for rates is relative to their *variation*: the early phase lasts for thousands of time
 # constants at a constant rate, where one per cent of the exponent would be a factor 1e7.
 VARIATION = 0.03
+# A step of at most this part of the fastest time constant, and of less than this degree, is short.
+SHORT, LONG = 0.0625, 12
 ROUNDS = 6
 
 
 @internal
-def fields(p: Points, lane: Lane, step: Step, degree: int, scale: float) -> None:
-    """The end and the middle of the step, with the field there; |G_j| and |theta_j| at 0, 1/2, 1."""
-    state_at(step, degree, 1.0, step.st[W1], step.nh[V1])
-    state_at(step, degree, 0.5, step.st[WM], step.nh[VM])
-    step.zn[0], step.pn[OUTPUTS, 0], step.pn[ABSOLUTES, 0], step.pn[PULLS, 0], step.st[FORCES + 0] = (
+def fields(p: Points, lane: Lane, step: Step, degree: int, length: float, scale: float) -> bool:
+    """The end and the middle of the step, with the field there; |G_j| and |theta_j| at 0, 1/2, 1.
+
+    A step that is short against the fastest rate needs no look at its middle: there the larger of the values
+    at both ends is taken.
+
+    Args:
+        length: of the step, in the unit of ``time_unit``, which is about 1/(norm of the Jacobian).
+
+    Returns:
+        Whether the step is short.
+    """
+    zn, outputs, absolutes = step.zn, step.pn[OUTPUTS], step.pn[ABSOLUTES]
+    pulls, theta, rate = step.pn[PULLS], step.nh[THETA : THETA + 3], step.nh[RATE : RATE + 3]
+    forces = step.st[FORCES : FORCES + 3]
+    weight2 = step.nh[WEIGHT2]
+    zn[0], outputs[0], absolutes[0], pulls[0], forces[0] = (
         lane.pz[INNER], lane.pt[OUTPUT], lane.pt[ABSOLUTE], lane.pt[PULL], lane.wg[FORCE],
     )  # fmt: skip
+    s = lane.pz[PATTERN]
+    state_at(step, degree, 1.0, step.st[W1], step.nh[V1])
     field_at(
-        p,
-        step.st[WM],
-        step.nh[VM],
-        lane.pz[PATTERN],
-        step.nh[WEIGHT2],
-        scale,
-        step.zn[1],
-        step.pn[OUTPUTS, 1],
-        step.pn[ABSOLUTES, 1],
-        step.pn[PULLS, 1],
-        step.st[FORCES + 1],
-    )
+        p, step.st[W1], step.nh[V1], s, weight2, scale, zn[2], outputs[2], absolutes[2], pulls[2], forces[2]
+    )  # fmt: skip
+    _sizes(lane.wg[WEIGHT], lane.fl[OUTER], forces[0], theta[0], rate[0])
+    _sizes(step.st[W1], step.nh[V1], forces[2], theta[2], rate[2])
+    if length <= SHORT and degree < LONG:
+        H = lane.fl[OUTER].size
+        for j in range(H):
+            theta[1, j] = max(theta[0, j], theta[2, j])
+            rate[1, j] = max(rate[0, j], rate[2, j])
+        for i in range(p.y.size):
+            outputs[1, i], absolutes[1, i], pulls[1, i] = (
+                outputs[2, i],
+                absolutes[2, i],
+                pulls[2, i],
+            )
+        return True
+    state_at(step, degree, 0.5, step.st[WM], step.nh[VM])
     field_at(
-        p,
-        step.st[W1],
-        step.nh[V1],
-        lane.pz[PATTERN],
-        step.nh[WEIGHT2],
-        scale,
-        step.zn[2],
-        step.pn[OUTPUTS, 2],
-        step.pn[ABSOLUTES, 2],
-        step.pn[PULLS, 2],
-        step.st[FORCES + 2],
-    )
-    _sizes(
-        lane.wg[WEIGHT], lane.fl[OUTER], step.st[FORCES + 0], step.nh[THETA + 0], step.nh[RATE + 0]
-    )
-    _sizes(step.st[WM], step.nh[VM], step.st[FORCES + 1], step.nh[THETA + 1], step.nh[RATE + 1])
-    _sizes(step.st[W1], step.nh[V1], step.st[FORCES + 2], step.nh[THETA + 2], step.nh[RATE + 2])
+        p, step.st[WM], step.nh[VM], s, weight2, scale, zn[1], outputs[1], absolutes[1], pulls[1], forces[1]
+    )  # fmt: skip
+    _sizes(step.st[WM], step.nh[VM], forces[1], theta[1], rate[1])
+    return False
 
 
 @internal_fast
@@ -224,12 +232,15 @@ def _top_around(s: Any, per_neuron: Any, out: Any) -> None:
 
 
 @internal
-def defects(p: Points, lane: Lane, step: Step, degree: int, tau: float) -> None:
+def defects(p: Points, lane: Lane, step: Step, degree: int, tau: float, short: bool) -> None:
     """step.defect_j: what residual and rounding add to the error of neuron j over the step."""
     n, d = p.X.shape
     H = lane.fl[OUTER].size
     middle, end, work = step.nh[SCRATCH + 0], step.nh[SCRATCH + 1], step.nh[SCRATCH + 2]
-    _residual(step, degree, 0.5, tau, step.st[WM], step.nh[VM], step.st[FORCES + 1], work, middle)
+    if not short:
+        _residual(
+            step, degree, 0.5, tau, step.st[WM], step.nh[VM], step.st[FORCES + 1], work, middle
+        )
     _residual(step, degree, 1.0, tau, step.st[W1], step.nh[V1], step.st[FORCES + 2], work, end)
     # Rounding of G, relative to its terms.
     terms = step.point[0]
@@ -246,8 +257,12 @@ def defects(p: Points, lane: Lane, step: Step, degree: int, tau: float) -> None:
     for j in range(H):
         sup = max(step.nh[THETA + 0, j], step.nh[THETA + 1, j], step.nh[THETA + 2, j])
         # The residual starts with s**p: its integral is rho(1)/(p+1), taken with a factor of 2;
-        # rho(1/2) covers a slower start and the rounding of the difference.
-        step.nh[DEFECT, j] = 2.0 * end[j] / (degree + 1) + middle[j] + tau * noise[j] * sup
+        # rho(1/2) covers a slower start and the rounding of the difference. On a short step later terms of
+        # the residual are smaller than its first by the length over the time constant: rho(1) is its
+        # supremum, and more than twice its integral.
+        step.nh[DEFECT, j] = (
+            end[j] if short else 2.0 * end[j] / (degree + 1) + middle[j]
+        ) + tau * noise[j] * sup
     _rounding(step, degree, work, step.nh[DEFECT])
 
 
@@ -260,13 +275,15 @@ def _mean_rate(a: float, b: float, c: float) -> float:
 
 
 @internal
-def propagate(p: Points, lane: Lane, step: Step, tau: float, scale: float, top: Any) -> bool:
-    """Carry the radii over one step; fills step.nh[NEW], new_top, error (per node), and says whether they are finite.
+def propagate(
+    p: Points, lane: Lane, step: Step, tau: float, scale: float, short: bool, top: Any
+) -> bool:
+    """Carry the radii over one step; fills NEW, NEW_TOP, ERROR (per node), and says whether they are finite.
 
     The comparison system is solved by a fixed point for its suprema.
 
     Args:
-        top: (H,) radii of the components at the start of the step, as ``regroup`` gives them.
+        short: as ``fields`` says. top: (H,) radii of the components at the start of the step, as ``regroup`` gives them.
     """
     n = p.y.size
     H = lane.fl[OUTER].size
@@ -316,11 +333,16 @@ def propagate(p: Points, lane: Lane, step: Step, tau: float, scale: float, top: 
             together = math.sqrt(active[i]) * around[i] + 0.5 * around[i] * around[i]
             output[i] = scale * p.norms[i] * min(together, separate[i])
         for m in range(3):
+            if short and m == 1:
+                continue
             for i in range(n):
                 f = step.pn[OUTPUTS, m, i]
                 slope = slope_bound(p, f - output[i], f + output[i], p.y[i])
                 weighted[i] = slope * output[i] * p.norms[i]
             _spread(lane.pz[PATTERN], weighted, step.nh[ERROR + m])
+        if short:
+            for j in range(H):
+                step.nh[ERROR + 1, j] = max(step.nh[ERROR + 0, j], step.nh[ERROR + 2, j])
         settled = True
         for j in range(H):
             a, b, c = step.nh[ERROR + 0, j], step.nh[ERROR + 1, j], step.nh[ERROR + 2, j]

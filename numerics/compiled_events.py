@@ -22,6 +22,7 @@ from numerics.compiled_types import (
     PATTERN,
     POLY,
     SCRATCH,
+    TRAVEL,
     Lane,
     Points,
     Step,
@@ -131,7 +132,7 @@ def locate(p: Points, lane: Lane, step: Step, degree: int) -> tuple[float, int, 
     """
     n = p.y.size
     H = lane.fl[OUTER].size
-    reach = step.nh[SCRATCH + 2]
+    reach = step.nh[TRAVEL]
     travel(step, degree, reach)
     limit = 1.0
     stuck = -1
@@ -180,9 +181,8 @@ def touching(p: Points, lane: Lane, step: Step, degree: int, radius: Any) -> int
     n = p.y.size
     H = lane.fl[OUTER].size
     reach = step.nh[SCRATCH + 2]
-    travel(step, degree, reach)
     for j in range(H):
-        reach[j] += radius[j]
+        reach[j] = step.nh[TRAVEL, j] + radius[j]
     low = np.empty(SAMPLES, dtype=np.bool_)
     slopes = np.empty(SAMPLES)
     a = step.pb[POLY]

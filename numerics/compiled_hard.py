@@ -134,7 +134,8 @@ def end(
         )
     turn = np.where(np.isfinite(turn), turn, 0.0)
     bounds = StepBounds(
-        step.nh[NEW, None, :h].copy(), step.nh[NEW_TOP, None, :h].copy(), step.nh[RATE : RATE + 3, :h].max(axis=0)[None],
+        step.nh[NEW, None, :h].copy(), step.nh[NEW_TOP, None, :h].copy(),
+        step.nh[RATE : RATE + 3, :h].max(axis=0)[None],
         step.nh[THETA : THETA + 3, :h].max(axis=0)[None], step.nh[ERROR : ERROR + 3, :h].max(axis=0)[None],
     )  # fmt: skip
     label = step.ih[PART, None, :h]

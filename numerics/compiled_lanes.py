@@ -14,6 +14,7 @@ from numerics.compiled_types import (
     EXPONENT,
     EXPONENT0,
     EXPONENT_START,
+    LABEL,
     MANTISSA2,
     NEVER,
     OUTER,
@@ -73,18 +74,13 @@ class Lanes:
         exponent += shift
         back = (-shift).astype(np.int32)
         w, v, radius = np.ldexp(w, back[:, None]), np.ldexp(v, back), np.ldexp(radius, back)
-        top = exponent[:, :h].max(axis=1)
-        with np.errstate(under="ignore"):
-            unit = np.ldexp(1.0, np.clip(exponent - top[:, None], -5000, 0).astype(np.int32))
-        total = np.sqrt(((unit * radius) ** 2).sum(axis=1))
         fl, il = np.zeros((B, 4, H)), np.zeros((B, 4, H), dtype=np.int64)
-        fl[:, OUTER], fl[:, RADIUS], fl[:, TOP] = v, radius, total[:, None]
+        # Every neuron is a component of its own until the first pattern connects them.
+        fl[:, OUTER], fl[:, RADIUS], fl[:, TOP] = v, radius, radius
         fl[:, BALANCE] = v * v - (w * w).sum(axis=1)
-        il[:, EXPONENT], il[:, TOP_EXPONENT], il[:, EXPONENT_START] = (
-            exponent,
-            top[:, None],
-            exponent,
-        )
+        for which in (EXPONENT, TOP_EXPONENT, EXPONENT_START):
+            il[:, which] = exponent
+        il[:, LABEL] = np.arange(H)
         bits, wg = np.zeros((B, 2, n, H), dtype=bool), np.zeros((B, 2, d, H))
         bits[:, DEAD], wg[:, WEIGHT] = dead, w
         order = np.where(dead, NEVER, 0).astype(np.int64)

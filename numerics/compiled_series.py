@@ -47,6 +47,7 @@ from numerics.compiled_types import (
     SPECIAL,
     SQ,
     SQP,
+    TERMS,
     VALID,
     WEIGHT,
     WEIGHT2,
@@ -55,7 +56,7 @@ from numerics.compiled_types import (
     Settings,
     Step,
 )
-from numerics.compiling import compiled, compiled_fast, internal_fast
+from numerics.compiling import compiled, compiled_fast, internal, internal_fast
 
 # Below this bound on |f| the forces g are constant to far more digits than float64 has.
 NEGLIGIBLE = 1e-30
@@ -64,6 +65,8 @@ LONGEST = 1024.0
 # A step should reach this many times the usual distance of two kinks.
 REACH = 2.5
 LOWEST = 4
+# Terms of the forces below this part of the tolerance are left out of the series, not of its residual.
+DROP = 0.01
 
 
 @compiled
@@ -140,23 +143,18 @@ def time_unit(p: Points, lane: Lane, weight2: Any, scale: float, work: Any) -> f
 
 
 @internal_fast
-def _convolve(step: Step, k: int, factor: float, constant: bool, G: Any) -> None:
-    """Coefficients k+1 of w and v from those of v, w and G up to k."""
+def _convolve(step: Step, k: int, factor: float, terms: int) -> None:
+    """Coefficients k+1 of w and v from those of v, w up to k and the ``terms`` first ones of G."""
     cw, cv, Gk = step.taylor[CW], step.tv[CV], step.taylor[CG]
     d, H = cw.shape[1], cw.shape[2]
     for j in range(H):
         cv[k + 1, j] = 0.0
-    if constant:
-        for c in range(d):
-            for j in range(H):
-                cw[k + 1, c, j] = factor * cv[k, j] * G[c, j]
-                cv[k + 1, j] += factor * (G[c, j] * cw[k, c, j])
-        return
+    first = max(0, k + 1 - terms)
     for c in range(d):
         for j in range(H):
-            cw[k + 1, c, j] = cv[0, j] * Gk[k, c, j]
-            cv[k + 1, j] += cw[0, c, j] * Gk[k, c, j]
-        m = 1
+            cw[k + 1, c, j] = cv[first, j] * Gk[k - first, c, j]
+            cv[k + 1, j] += cw[first, c, j] * Gk[k - first, c, j]
+        m = first + 1
         while m + 1 <= k:  # two terms at a time, so that sums are loaded and stored half as often
             for j in range(H):
                 cw[k + 1, c, j] += cv[m, j] * Gk[k - m, c, j] + cv[m + 1, j] * Gk[k - m - 1, c, j]
@@ -228,7 +226,8 @@ def expand(
         w2 = max(size2[j] - lane.fl[OUTER, j] * lane.fl[OUTER, j], 0.0)
         outputs += step.nh[WEIGHT2, j] * math.sqrt(w2) * abs(lane.fl[OUTER, j])
         step.tv[CU, 0, j] = step.nh[WEIGHT2, j] * lane.fl[OUTER, j]
-    constant = scale * outputs * p.norms.max() < NEGLIGIBLE
+    growing = not scale * outputs * p.norms.max() < NEGLIGIBLE
+    terms = 1
     step.taylor[CW, 0, :, :] = lane.wg[WEIGHT]
     step.tv[CV, 0, :] = lane.fl[OUTER]
     step.taylor[CG, 0, :, :] = lane.wg[FORCE]
@@ -241,10 +240,10 @@ def expand(
     goal = LONGEST
     if lane.num[GAP] > 0.0:
         goal = min(goal, REACH * lane.num[GAP] / unit)
-    before, allowed = 0.0, LONGEST
+    before, allowed, reach = 0.0, LONGEST, np.inf
     degree = highest
     for k in range(highest):
-        _convolve(step, k, unit / (k + 1), constant, lane.wg[FORCE])
+        _convolve(step, k, unit / (k + 1), terms)
         now = relative_size(step, k + 1, size2, work)
         if k + 1 >= lowest:
             allowed = LONGEST
@@ -258,7 +257,7 @@ def expand(
         before = now
         if k + 1 == highest:
             break
-        if not constant:
+        if growing:
             for j in range(H):
                 step.tv[CU, k + 1, j] = step.nh[WEIGHT2, j] * step.tv[CV, k + 1, j]
             _products(step, k + 1)
@@ -272,15 +271,34 @@ def expand(
                 step.series[SP],
                 step.series[SQP],
             )
-            weighted = step.point[0]
-            for i in range(p.y.size):
-                weighted[i] = p.weight * step.series[SG, k + 1, i]
-            forces(p.X, lane.pz[PATTERN], weighted, step.taylor[CG, k + 1])
+            if lowest < highest and _dropped(step, k + 1, 2.0 * goal, options.rtol):
+                growing = False
+                reach = 2.0 * goal
+                for m in range(k + 2, highest + 1):
+                    step.series[SF, m, :] = 0.0
+            else:
+                weighted = step.point[0]
+                for i in range(p.y.size):
+                    weighted[i] = p.weight * step.series[SG, k + 1, i]
+                forces(p.X, lane.pz[PATTERN], weighted, step.taylor[CG, k + 1])
+                terms = k + 2
     if not np.isfinite(allowed):
         allowed = LONGEST
+    allowed = min(allowed, reach)
     if options.fixed > 0.0:
         allowed = options.fixed / unit
+    step.flag[TERMS] = terms
     return unit, allowed, degree
+
+
+@internal
+def _dropped(step: Step, k: int, reach: float, rtol: float) -> bool:
+    """Whether coefficient k of the forces changes no neuron by more than a small part of rtol within ``reach``."""
+    first, now = 0.0, 0.0
+    for i in range(step.series.shape[2]):
+        first = max(first, abs(step.series[SG, 0, i]))
+        now = max(now, abs(step.series[SG, k, i]))
+    return now * reach ** (k + 1) <= DROP * rtol * first
 
 
 @internal_fast

@@ -49,6 +49,7 @@ from numerics.compiled_types import (
     KINKS,
     LABEL,
     LATE,
+    LENGTH,
     MOVED,
     NEW,
     NEW_TOP,
@@ -65,6 +66,7 @@ from numerics.compiled_types import (
     RATE,
     SCALE,
     SF,
+    SHORT_STEP,
     SINCE,
     SPENT_KINKS,
     SPENT_STEPS,
@@ -79,6 +81,7 @@ from numerics.compiled_types import (
     TOP,
     TOP_EXPONENT,
     TOUCHING,
+    TRAVEL,
     UNDERFLOW,
     UNIT_OF_PART,
     V1,
@@ -135,23 +138,28 @@ def attempt(p: Points, lane: Lane, step: Step, options: Settings) -> int:
         if fraction < 1.0:
             rescale(step, degree, fraction)
             length *= fraction
+            for j in range(lane.fl.shape[1]):
+                step.nh[TRAVEL, j] *= fraction  # every term shrinks by at least that
     else:
         rescale(step, degree, 0.0)
         pair, stuck = -1, -1
+        step.nh[TRAVEL, :] = 0.0
     lane.cnt[PAIR] = pair
     tau = length * unit
     step.out[TAU] = tau
+    step.out[LENGTH] = length
     if stuck >= 0:
         lane.cnt[WHERE] = stuck
         return STUCK
     if tau <= 0.0 and remaining > 0.0:
         return UNDERFLOW
-    fields(p, lane, step, degree, scale)
+    short = fields(p, lane, step, degree, length, scale)
     connect(lane.pz[PATTERN], step.ih[PART])
     units_of_parts(lane.il[EXPONENT], step.ih[PART], step.ih[PART_EXPONENT], step.nh[UNIT_OF_PART])
-    defects(p, lane, step, degree, tau)
+    step.flag[SHORT_STEP] = 1 if short else 0
+    defects(p, lane, step, degree, tau, short)
     regroup(lane, step, step.nh[LATE])
-    propagate(p, lane, step, tau, scale, step.nh[LATE])
+    propagate(p, lane, step, tau, scale, short, step.nh[LATE])
     where = touching(p, lane, step, degree, step.nh[NEW])
     if where >= 0:
         lane.cnt[WHERE] = where

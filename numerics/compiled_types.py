@@ -105,7 +105,7 @@ class Step(NamedTuple):
     taylor (2, P+1, d, H): CW the coefficients of w, CG of G; tv (2, P+1, H): CV of v, CU of v weighted. After a
     step CW and CV are the dense output, polynomials in s = (t - t0)/tau. series (5, P+1, n): of f and g.
     st (6, d, H): PRODUCT, W1 and WM (w at the end and in the middle), FORCES + node. zn (3, n, H), pn (3, 3, n):
-    z, and OUTPUTS, ABSOLUTES, PULLS at the nodes 0, 1/2, 1. nh (26, H): numbers per neuron. point (6, n).
+    z, and OUTPUTS, ABSOLUTES, PULLS at the nodes 0, 1/2, 1. nh (27, H): numbers per neuron. point (6, n).
     ih (2, H): PART, PART_EXPONENT of the components. pb (2, P+1): one polynomial.
     out, flag: see TAU and DEGREE below.
     """
@@ -144,7 +144,7 @@ OUTPUTS, ABSOLUTES, PULLS = range(3)
     LARGEST,
     LATE,
 ) = range(13)
-ERROR, RATE, THETA, SCRATCH = 13, 16, 19, 22  # three, three, three and four rows
+ERROR, RATE, THETA, SCRATCH, TRAVEL = 13, 16, 19, 22, 26  # three, three, three, four rows and one
 PART, PART_EXPONENT = range(2)
 POLY, BERN = range(2)
 
@@ -172,9 +172,10 @@ class Rows(NamedTuple):
 
 
 # Entries of Step.out: what a step leaves besides arrays.
-TAU, T0, T1, GLOBAL, BEFORE, AFTER, T_ERROR, SCALE = range(8)
-# Entries of Step.flag: degree, flipped pair or -1, its new activation.
-DEGREE, FLIP, ACTIVE = range(3)
+TAU, T0, T1, GLOBAL, BEFORE, AFTER, T_ERROR, SCALE, LENGTH = range(9)
+# Entries of Step.flag: degree, flipped pair or -1, its new activation, whether the middle was left out, and how
+# many coefficients of f, g and G the series has (later ones are negligible).
+DEGREE, FLIP, ACTIVE, SHORT_STEP, TERMS = range(5)
 
 
 def padded(h: int) -> int:
@@ -212,10 +213,10 @@ def workspace(n: int, d: int, h: int, order: int) -> Step:
         st=zeros((6, d, H)),
         zn=zeros((3, n, H)),
         pn=zeros((3, 3, n)),
-        nh=zeros((26, H)),
+        nh=zeros((27, H)),
         point=zeros((6, n)),
         ih=zeros((2, H), dtype=np.int64),
         pb=zeros((2, P)),
-        out=zeros(8),
-        flag=zeros(4, dtype=np.int64),
+        out=zeros(9),
+        flag=zeros(5, dtype=np.int64),
     )

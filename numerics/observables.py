@@ -1,8 +1,9 @@
 """The variables that quantities may use on a step of a trajectory.
 
-Arrays: ``w(j,k)``, ``v(j)``, ``x(i,k)``, ``y(i)``, ``s(j,i)`` activations, ``z(j,i)`` = ⟨w_j, x_i⟩, ``f(i)`` outputs,
-``g(i)`` = -∂L/∂f_i, ``gy(i)`` = g - y without cancellation, ``G(j,k)`` = Σ_i s g x. Numbers: ``t``, ``loss``,
-``grad_sq`` = ‖∇L‖², ``growth(j)`` = d‖w_j‖²/dt / ‖w_j‖², ``n``, ``h``, ``d``, ``weight``.
+Arrays: ``w(j,k)``, ``v(j)``, ``x(i,k)``, ``y(i)``, ``s(j,i)`` activations, ``moves(j)`` whether the neuron has one,
+``z(j,i)`` = ⟨w_j, x_i⟩, ``f(i)`` outputs, ``g(i)`` = -∂L/∂f_i, ``gy(i)`` = g - y without cancellation,
+``G(j,k)`` = Σ_i s g x. Numbers: ``t``, ``loss``, ``grad_sq`` = ‖∇L‖², ``growth(j)`` = d‖w_j‖²/dt / ‖w_j‖², ``n``,
+``h``, ``d``, ``weight``.
 
 Derived variables are plain data over the primary ones and are evaluated on first use.
 """
@@ -24,7 +25,9 @@ def _v(name: str) -> Data:
 
 
 _ONE: Data = ["rat", "1"]
-_ACTIVE: Data = ["mul", _v("s"), _v("z")]
+# Not s z: within the error of a kink, a unit of a moving neuron that is off may be on. A neuron without any active
+# point rests, on its last kink as elsewhere, and its outputs are exactly 0.
+_ACTIVE: Data = ["mul", _v("moves"), ["relu", _v("z")]]
 _MARGIN: Data = ["mul", _v("y"), _v("f")]  # y f
 _GROWN: Data = ["expm1", _MARGIN]  # e^{yf} - 1
 
@@ -137,6 +140,7 @@ def environment(
         "x": scaled(X[None, None, None, :, :]),
         "y": scaled(y[None, None, None, :, None]),
         "s": scaled(mask[:, None, :, :, None].astype(np.float64)),
+        "moves": scaled(mask.any(axis=2)[:, None, :, None, None].astype(np.float64)),
         "t": scaled(times[:, :, None, None, None]),
         "weight": constant(weight, NDIM, 0.0 if weight == 1.0 else 2.0**-52 * weight),
         "lost": constant(1.0 - weight * start, NDIM, 0.0 if weight * start == 1.0 else 2.0**-51),

@@ -128,6 +128,10 @@ class StepView:
         return times, F, 2.0 * (self.log_eps + np.log(2.0) * top)
 
     def _combine(self, table: Array) -> tuple[Array, Array]:
+        """Polynomials at the rows of ``table``; the largest term, that of degree 0, is added last."""
         lanes, size, h, d = self.step.w.shape
-        W = np.matmul(table, self.step.w.reshape(lanes, size, h * d))
-        return W.reshape(lanes, -1, h, d), np.matmul(table, self.step.v)
+        w = self.step.w.reshape(lanes, size, h * d)
+        W = np.matmul(table[:, 1:], w[:, 1:]) + table[:, :1] * w[:, :1]
+        v = self.step.v
+        V = np.matmul(table[:, 1:], v[:, 1:]) + table[:, :1] * v[:, :1]
+        return W.reshape(lanes, -1, h, d), V

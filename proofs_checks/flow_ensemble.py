@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +20,6 @@ from theory.errors import LemmataError
 if TYPE_CHECKING:
     from numerics.ensemble_result import EnsembleResult
     from numerics.problem import FlowProblem
-
-Float = NDArray[np.float64]
 
 REDUCTIONS = ("sum", "mean")
 LOGARITHMIC = ("max_weight_sq", "max_abs_output")
@@ -103,16 +103,18 @@ class FlowEnsemble:
             "seconds": self.seconds,
         }
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Final states and suprema of every run, for an NPZ file: w_j = exp(log_eps) 2**exponent_j W_j."""
+    def write(self, folder: Path) -> None:
+        """``report.json``, and ``runs.npz`` with every run: w_j = exp(log_eps) 2**exponent_j W_j, suprema, errors."""
         r = self.result
-        out: dict[str, NDArray[Any]] = {"X": self.problem.X, "y": self.problem.y, "log_eps": self.problem.log_eps}
-        out |= {"status": r.status, "t": r.t, "steps": r.steps, "kinks": r.kinks}
-        states: dict[str, NDArray[Any] | None] = {"W": r.W, "V": r.V, "exponent": r.exponent, "radius": r.radius}
+        out: dict[str, NDArray[Any]] = {"X": self.problem.X, "y": self.problem.y}
+        out |= {"log_eps": self.problem.log_eps, "status": r.status, "t": r.t}
+        out |= {"steps": r.steps, "kinks": r.kinks}
+        states = {"W": r.W, "V": r.V, "exponent": r.exponent, "radius": r.radius}
         out |= {name: a for name, a in states.items() if a is not None}
         for name, found in r.suprema.items():
             out |= {name: found.value, f"{name}_error": found.error, f"{name}_time": found.time}
-        return out
+        (folder / "report.json").write_text(json.dumps(self.to_json(), indent=1) + "\n")
+        np.savez_compressed(folder / "runs.npz", allow_pickle=False, **out)
 
 
 def _finite(x: float) -> float | None:

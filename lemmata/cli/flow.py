@@ -103,7 +103,7 @@ def flow(
             seed=seed, device=device.value, dtype=dtype.value, rtol=rtol, progress=_steps(start(runs)),
         )  # fmt: skip
         if folder is not None:
-            _write(report, folder)
+            report.write(folder)
     if json:
         terminal.print_json(report.to_json())
     else:
@@ -120,15 +120,6 @@ def _steps(advance: Callable[[int], None]) -> Callable[[int, int], None]:
         done = now
 
     return show
-
-
-def _write(report: FlowEnsemble, folder: Path) -> None:
-    import json
-
-    import numpy as np
-
-    (folder / "report.json").write_text(json.dumps(report.to_json(), indent=1) + "\n")
-    np.savez_compressed(folder / "runs.npz", allow_pickle=False, **report.arrays())
 
 
 def _page(report: FlowEnsemble) -> list[RenderableType]:
