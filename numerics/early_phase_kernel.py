@@ -20,6 +20,8 @@ from typing import Any
 
 from numerics.compiled_types import Points
 from numerics.compiling import compiled
+from numerics.early_phase_outputs import show_piece
+from numerics.early_phase_types import Outputs
 from numerics.ensemble_suprema import ANGLE, WANTED, WEIGHT, raise_angle_on_segment, raise_weight
 
 UNIT = 2.0**-53
@@ -181,40 +183,9 @@ def _largest_turn(r: float, square: float, push: float, a: float, b: float, grow
 
 
 @compiled
-def _show(
-    p: Points, nodes: Any, at_nodes: Any, s: Any, j: int, w: Any, unit: Any, rate: float, a: float, b: float,
-    r: float, weight2: float, begin: float, end: float, last: bool,
-) -> None:  # fmt: skip
-    """Add the neuron's part of f (n columns), F, the error of f/|x| and df/dt (n) to the nodes in [begin, end)."""
-    n, d = p.X.shape
-    for m in range(nodes.size):
-        t = nodes[m] - begin
-        if t < 0.0 or (nodes[m] >= end and not last):
-            continue
-        up, down = math.expm1(rate * t), math.expm1(-rate * t)
-        c = a * up + b * down
-        v = a * (up + 1.0) - b * (down + 1.0)
-        square = v * v
-        for k in range(d):
-            square += (w[k] + unit[k] * c) ** 2
-        slope = rate * (a * (up + 1.0) + b * (down + 1.0))
-        for i in range(n):
-            if s[i, j] > 0.0:
-                z, speed = 0.0, 0.0
-                for k in range(d):
-                    z += p.X[i, k] * (w[k] + unit[k] * c)
-                    speed += p.X[i, k] * unit[k]
-                at_nodes[m, i] += weight2 * v * z
-                at_nodes[m, n + 2 + i] += weight2 * (slope * z + v * v * rate * speed)
-        at_nodes[m, n] += 0.5 * weight2 * square
-        noise = (3.0 * d + 16.0 + rate * t) * UNIT * math.exp(rate * t)
-        at_nodes[m, n + 1] += weight2 * (math.sqrt(square) * r + 0.5 * r * r + noise * square)
-
-
-@compiled
 def move(
     p: Points, g: Any, s: Any, j: int, w: Any, v: float, r: float, window: Any, weight2: float, log_unit: float,
-    nodes: Any, at_nodes: Any, kinks: Any, count: Any, sup: Any, start: Any, work: Any, out: Any,
+    nodes: Any, outputs: Outputs, kinks: Any, count: Any, sup: Any, start: Any, work: Any, out: Any,
 ) -> tuple[int, float, float]:  # fmt: skip
     """Carry neuron j through a window, kink by kink; w, s, kinks, count, sup are changed in place.
 
@@ -275,10 +246,13 @@ def move(
             else kappa * dt
         )
         rounding = UNIT * (2.0 * d + 16.0 + 3.0 * rate * (at + 2.0 * dt)) + dt * noise
-        r = (up + 1.0) * math.exp(neglected) * (r + (rounding + neglected) * theta)
+        r = math.exp(neglected) * (r + (rounding + neglected) * theta)
         ends = hit < 0 and not turns and at + dt >= length
         if nodes.size:
-            _show(p, nodes, at_nodes, s, j, old, unit, rate, a, b, r, weight2, at, at + dt, ends)
+            show_piece(
+                p, outputs, nodes, s, j, old, unit, rate, a, b, r, weight2, at, at + dt, ends
+            )
+        r *= up + 1.0
         begin = window[START] + at
         at += dt
         if sup[WEIGHT, WANTED] > 0.0:

@@ -41,8 +41,9 @@ from numerics.early_phase_kernel import (
     move,
     near_level,
 )
+from numerics.early_phase_outputs import clear_outputs, end_neuron, place_nodes, raise_outputs
 from numerics.early_phase_types import Early, Neurons
-from numerics.ensemble_suprema import LOG2, OUTPUT, WANTED, log_bounds, raise_to
+from numerics.ensemble_suprema import LOG2, OUTPUT, WANTED
 from numerics.ensemble_values import quantities_at
 
 # The bounds on |g'| hold for |f| up to this.
@@ -56,8 +57,6 @@ SHORTEST = 0.05
 ATTEMPTS = 12
 LIMIT = 32
 TINY = 1e-300
-# Distance of the nodes for outputs at the end of a window, in time constants.
-SPACING = 0.03
 
 
 @compiled
@@ -116,64 +115,6 @@ def _census(p: Points, lane: Neurons, h: int, g: Any, G: Any) -> tuple[float, fl
 
 
 @compiled
-def _place_nodes(nodes: Any, length: float, rate: float) -> int:
-    """Nodes at 0, and towards the end of the window, where outputs are largest; returns their number."""
-    count, back = 0, 0.0
-    while count < nodes.size - 1 and back < rate * length:
-        nodes[count] = length - back / rate
-        count += 1
-        back += SPACING * math.exp(2.0 * back)
-    nodes[count] = 0.0
-    count += 1
-    for k in range(count // 2):
-        nodes[k], nodes[count - 1 - k] = nodes[count - 1 - k], nodes[k]
-    return count
-
-
-@compiled
-def _free_of_kinks(e: Early, first: int, begin: float, end: float) -> bool:
-    """Whether no kink from the number ``first`` on lies between two times."""
-    for k in range(first, e.count[0]):
-        if begin <= e.kinks[k, 0] + e.kinks[k, 6] and e.kinks[k, 0] - e.kinks[k, 6] <= end:
-            return False
-    return True
-
-
-@compiled
-def _outputs(p: Points, sup: Any, e: Early, count: int, first: int, log_scale: float) -> None:
-    """Raise max_i |f_i| by its values at the nodes and by what may lie between them.
-
-    |f_i'| <= 2 S |x_i| F, and between kinks |f_i''| <= 4 S^2 |x_i| F: where f_i' is larger at a node than it
-    can change on the interval before it, f_i is monotone there.
-    """
-    n, S, nodes = p.y.size, e.window[RATE], e.nodes
-    for m in range(count):
-        value, high, low, step, largest, smooth = 0.0, 0.0, 0.0, 0.0, 0.0, False
-        here = e.at_nodes[m]
-        if m + 1 < count:
-            step = nodes[m + 1] - nodes[m]
-            largest = here[n] * MARGIN * math.exp(2.0 * S * step)
-            start = e.window[START]
-            smooth = _free_of_kinks(e, first, start + nodes[m], start + nodes[m + 1])
-        for i in range(n):
-            size, error, norm = abs(here[i]), p.norms[i] * here[n + 1], p.norms[i]
-            value, low, high = max(value, size), max(low, size - error), max(high, size + error)
-            if m + 1 < count:
-                there = e.at_nodes[m + 1]
-                error = max(error, norm * there[n + 1])
-                after = abs(there[i])
-                bound = max(size, after) + error
-                if not smooth or abs(there[n + 2 + i]) <= 4.0 * S * S * norm * largest * step:
-                    between = 0.5 * (size + after) + error + S * step * norm * largest
-                    bound = max(bound, min(between, norm * largest))
-                high = max(high, bound)
-        value, _, _ = log_bounds(value, 0.0, log_scale, 1.0)
-        _, low, _ = log_bounds(low, 0.0, log_scale, 1.0)
-        _, _, high = log_bounds(high, 0.0, log_scale, 1.0)
-        raise_to(sup, OUTPUT, value, low, high, e.window[START] + nodes[m])
-
-
-@compiled
 def _all_neurons(
     p: Points,
     lane: Neurons,
@@ -194,11 +135,13 @@ def _all_neurons(
         weight2 = clipped_ldexp(1.0, 2 * (lane.exponent[j] - top))
         log_unit = 2.0 * (log_eps + lane.exponent[j] * LOG2)
         code, v, r = move(
-            p, e.g, lane.s, j, w, lane.v[j], lane.radius[j], e.window, weight2, log_unit, e.nodes[:m], e.at_nodes,
+            p, e.g, lane.s, j, w, lane.v[j], lane.radius[j], e.window, weight2, log_unit, e.nodes[:m], e.outputs,
             e.kinks, e.count, sup, start[j], e.rows, e.out,
         )  # fmt: skip
         if code != 0:
             return code
+        if m > 0:
+            end_neuron(e.outputs, m, weight2)
         for c in range(d):
             lane.w[c, j] = w[c]
         lane.v[j], lane.radius[j] = v, r
@@ -308,12 +251,12 @@ def early_window(
             return False, 0.0
         end = goal if length == left else t + length
         window[LENGTH], window[RATE] = end - t, S
-        m = _place_nodes(e.nodes, window[LENGTH], S) if wanted else 0
-        e.at_nodes[:, :] = 0.0
+        m = place_nodes(e.nodes, window[LENGTH], S) if wanted else 0
+        clear_outputs(e.outputs, m)
         code = _all_neurons(p, lane, h, e, m, top, log_eps, sup, start)
         if code == 0:
             if wanted:
-                _outputs(p, sup, e, m, kept_count, 2.0 * (log_eps + top * LOG2))
+                raise_outputs(p, sup, e.outputs, e.nodes[:m], t, S, 2.0 * (log_eps + top * LOG2))
             lane.num[TIME] = end
             lane.cnt[STEPS] += 1
             lane.cnt[KINKS] += e.count[0] - kept_count
@@ -358,7 +301,7 @@ def early_lane(
             budget -= used
         while k < stops.size and stops[k] <= lane.num[TIME]:
             quantities_at(
-                p, lane.w, lane.v, lane.exponent, lane.radius, math.inf, lane.num[MANTISSA2],
+                p, lane.w, lane.v, lane.s, lane.exponent, lane.radius, math.inf, lane.num[MANTISSA2],
                 lane.cnt[EXPONENT0], log_eps, start, lane.balance, lane.exponent_start, sup, work, recorded[k],
             )  # fmt: skip
             k += 1

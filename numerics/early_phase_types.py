@@ -24,7 +24,7 @@ from numerics.compiled_types import (
 
 # Most nodes for outputs in a window, and the columns of a kink: time, neuron, point, active, speeds before and
 # after relative to |(w_j, v_j)|, error of the time.
-NODES = 32
+NODES = 40
 KINK = 7
 
 
@@ -57,16 +57,31 @@ def neurons_of(lane: Lane) -> Neurons:
     )  # fmt: skip
 
 
+class Outputs(NamedTuple):
+    """Outputs over one window, see ``numerics.early_phase_outputs``; units: that of the largest exponent.
+
+    at (m, n+1): f, and the error of f/|x|, at the nodes. between (m, 2 n + 2): on the intervals behind them the
+    least and the largest f', a bound on |f|/|x|, the error of f/|x|. own (m, 2 n + 1): least and largest slope
+    and |theta|^2 of one neuron. zs (2, n): z at the begin of its piece, and <G^, x>. ends (2, 4): its states.
+    """
+
+    at: Any
+    between: Any
+    own: Any
+    zs: Any
+    ends: Any
+
+
 class Early(NamedTuple):
     """Workspace for the early phase of one lane at a time.
 
-    g (2, n): see ``early_forces``. nodes (m,), at_nodes (m, 2 n + 2): for outputs. kinks (most, KINK),
-    count (1,): those found. rows (4, d), window (4,), out (2,), keep (d + 2, H), keep_s (n, H).
+    g (2, n): see ``early_forces``. nodes (m,), outputs: see ``Outputs``. kinks (most, KINK), count (1,): those
+    found. rows (4, d), window (4,), out (2,), keep (d + 2, H), keep_s (n, H).
     """
 
     g: Any
     nodes: Any
-    at_nodes: Any
+    outputs: Outputs
     kinks: Any
     count: Any
     rows: Any
@@ -79,7 +94,10 @@ class Early(NamedTuple):
 def early_workspace(n: int, d: int, h: int) -> Early:
     """Memory for the early phase of one lane at a time."""
     z, H = np.zeros, padded(h)
+    outputs = Outputs(
+        at=z((NODES, n + 1)), between=z((NODES, 2 * n + 2)), own=z((NODES, 2 * n + 1)), zs=z((2, n)), ends=z((2, 4))
+    )  # fmt: skip
     return Early(
-        g=z((2, n)), nodes=z(NODES), at_nodes=z((NODES, 2 * n + 2)), kinks=z((4 * n * h + 16, KINK)),
+        g=z((2, n)), nodes=z(NODES), outputs=outputs, kinks=z((4 * n * h + 16, KINK)),
         count=z(1, dtype=np.int64), rows=z((4, d)), window=z(4), out=z(2), keep=z((d + 2, H)), keep_s=z((n, H)),
     )  # fmt: skip

@@ -75,7 +75,10 @@ from numerics.early_phase import admitted
 from numerics.early_phase_lane import early_lane
 from numerics.early_phase_types import Early, early_workspace, neurons_of
 from numerics.ensemble_result import QUANTITIES
-from numerics.ensemble_steps import (
+from numerics.ensemble_steps import watch_step
+from numerics.ensemble_suprema import UNIT, WANTED, angle_to, reset
+from numerics.ensemble_values import quantities_at, raise_all
+from numerics.ensemble_watch import (
     LOG_EPS,
     MANTISSA,
     NEXT_STOP,
@@ -83,10 +86,7 @@ from numerics.ensemble_steps import (
     SERIES_UNIT,
     Watch,
     watch_of,
-    watch_step,
 )
-from numerics.ensemble_suprema import UNIT, WANTED, angle_to, reset
-from numerics.ensemble_values import quantities_at, raise_all
 from numerics.problem import FlowProblem, FlowStatus
 
 Array = NDArray[np.float64]
@@ -119,7 +119,7 @@ class Chunk:
 
 @compiled
 def _values(p: Points, lane: Lane, w: Watch, out: Any) -> None:
-    """The quantities at the lane's state, whose radius is in w.near."""
+    """The quantities at the lane's state, whose radius is in w.near and whose pattern is in w.s."""
     top, H = lane.il[EXPONENT, 0], w.near.size
     for j in range(H):
         top = max(top, lane.il[EXPONENT, j])
@@ -131,7 +131,7 @@ def _values(p: Points, lane: Lane, w: Watch, out: Any) -> None:
         late = w.near[j] - lane.fl[RADIUS, j]
         total += clipped_ldexp(late, lane.il[EXPONENT, j] - top) ** 2
     quantities_at(
-        p, lane.wg[WEIGHT], lane.fl[OUTER], lane.il[EXPONENT], w.near, math.sqrt(2.0 * total), w.num[MANTISSA],
+        p, lane.wg[WEIGHT], lane.fl[OUTER], w.s, lane.il[EXPONENT], w.near, math.sqrt(2.0 * total), w.num[MANTISSA],
         w.whole[POWER], w.num[LOG_EPS], w.start, lane.fl[BALANCE], lane.il[EXPONENT_START], w.sup, w.work, out,
     )  # fmt: skip
 
@@ -158,6 +158,7 @@ def begin(
         if size > 0.0 and j < h:
             r = clipped_ldexp(start_radius[j], -lane.il[EXPONENT, j])
             w.start[j, d] = math.asin(r / size) if r < size else math.pi
+    w.s[:, :] = 1.0
     _values(p, lane, w, out)
     raise_all(w.sup, out, 0.0)
 
@@ -187,6 +188,11 @@ def finish(p: Points, lane: Lane, step: Step, w: Watch, out: Any) -> None:
         # the state at the rounded time differs from that at the true time by one unit of it
         late = UNIT * lane.num[TIME] * math.sqrt(rate) * math.sqrt(square)
         w.near[j] = lane.fl[RADIUS, j] + (late if late == late else math.inf)
+    # a lane that has not left its start may lack a pattern
+    if lane.num[TIME] > 0.0:
+        w.s[:, :] = lane.pz[PATTERN]
+    else:
+        w.s[:, :] = 1.0
     _values(p, lane, w, out)
     lane.fl[RADIUS, :] = w.near
 
@@ -205,7 +211,7 @@ def seen(p: Points, lane: Lane, step: Step, h: int, w: Watch) -> None:
         for j in range(w.near.size):
             w.near[j] = step.nh[NEW, j] + step.nh[LATE, j]
         quantities_at(
-            p, w.w, w.v, w.exponent, w.near, step.out[GLOBAL], w.num[MANTISSA], w.whole[POWER], w.num[LOG_EPS],
+            p, w.w, w.v, w.s, w.exponent, w.near, step.out[GLOBAL], w.num[MANTISSA], w.whole[POWER], w.num[LOG_EPS],
             w.start, lane.fl[BALANCE], lane.il[EXPONENT_START], w.sup, w.work, w.recorded[k],
         )  # fmt: skip
         w.whole[NEXT_STOP] += 1

@@ -36,11 +36,28 @@ TINY = 1e-300
 
 @compiled
 def _outputs(
-    p: Points, w: Any, v: Any, weight2: Any, radius: Any, together: float, f: Any, error: Any
+    p: Points,
+    w: Any,
+    v: Any,
+    s: Any,
+    weight2: Any,
+    radius: Any,
+    together: float,
+    f: Any,
+    error: Any,
 ) -> None:
-    """f_i and its error bound in units of the largest exponent, for w (d, h) and weight2_j = 4**(k_j - K)."""
+    """f_i and its error bound in units of the largest exponent, for w (d, h) and weight2_j = 4**(k_j - K).
+
+    Not s z: within the error of a kink, a unit of a moving neuron that is off may be on. A neuron without an
+    active point rests, on its last kink as elsewhere, and its outputs are exactly 0: its weight2 becomes 0.
+    """
     d, h = w.shape
     n = p.y.size
+    for j in range(h):
+        moves = 0.0
+        for i in range(n):
+            moves = max(moves, s[i, j])
+        weight2[j] *= moves
     for i in range(n):
         f[i], error[i] = 0.0, 0.0
         norm = p.norms[i]
@@ -50,7 +67,10 @@ def _outputs(
             for c in range(d):
                 z += p.X[i, c] * w[c, j]
                 square += w[c, j] * w[c, j]
-            if z + 2.0 * norm * radius[j] + 1e-14 * norm * math.sqrt(square) <= 0.0:
+            if (
+                weight2[j] == 0.0
+                or z + 2.0 * norm * radius[j] + 1e-14 * norm * math.sqrt(square) <= 0.0
+            ):
                 continue
             theta = math.sqrt(square)
             f[i] += weight2[j] * v[j] * max(z, 0.0)
@@ -63,14 +83,15 @@ def _outputs(
 
 @compiled
 def quantities_at(
-    p: Points, w: Any, v: Any, exponent: Any, radius: Any, together: float,
+    p: Points, w: Any, v: Any, s: Any, exponent: Any, radius: Any, together: float,
     mantissa2: float, exponent0: int, log_eps: float, start: Any, balance: Any, exponent_start: Any,
     sup: Any, work: Any, out: Any,
 ) -> None:  # fmt: skip
     """out[q] = measured value, lower and upper bound of the wanted quantities, for w (d, h) in mantissas.
 
     Args:
-        radius: (h,) per neuron. together: of all weights in units of the largest exponent, or inf.
+        s: (n, h) pattern, 1 where it is not known. radius: (h,) per neuron. together: of all weights in units of
+            the largest exponent, or inf.
         mantissa2, exponent0: eps**2 = mantissa2 4**exponent0. start, balance, exponent_start: unit vectors
             (h, d+1), v_j^2 - |w_j|^2 (h,) and exponents (h,) at the start. sup: for what is wanted.
         work: (d + h + 2 n,).
@@ -116,7 +137,7 @@ def quantities_at(
     _put(out, IMBALANCE, drift, max(drift - drift_error, 0.0), drift + drift_error)
     if sup[OUTPUT, WANTED] == 0.0 and sup[LOSS, WANTED] == 0.0:
         return
-    _outputs(p, w, v, weight2, radius, together, f, error)
+    _outputs(p, w, v, s, weight2, radius, together, f, error)
     _from_outputs(
         p,
         f,
