@@ -186,7 +186,10 @@ def _rounding(step: Step, degree: int, work: Any, out: Any) -> None:
     """out_j += rounding of the polynomial and of the new state."""
     d, H = step.st[W1].shape
     for j in range(H):
-        out[j] += UNIT * step.nh[THETA + 2, j]
+        # of the state at the end, and of states that are evaluated inside
+        out[j] += (
+            2.0 * UNIT * max(step.nh[THETA + 0, j], step.nh[THETA + 1, j], step.nh[THETA + 2, j])
+        )
     for k in range(1, degree + 1):
         for j in range(H):
             work[j] = 0.0
@@ -278,12 +281,12 @@ def _mean_rate(a: float, b: float, c: float) -> float:
 def propagate(
     p: Points, lane: Lane, step: Step, tau: float, scale: float, short: bool, top: Any
 ) -> bool:
-    """Carry the radii over one step; fills NEW, NEW_TOP, ERROR (per node), and says whether they are finite.
+    """Carry the radii over one step; fills NEW, NEW_TOP and ERROR, and says whether they are finite.
 
     The comparison system is solved by a fixed point for its suprema.
 
     Args:
-        short: as ``fields`` says. top: (H,) radii of the components at the start of the step, as ``regroup`` gives them.
+        short: as ``fields`` says. top: (H,) radii of the components at the start, as ``regroup`` gives them.
     """
     n = p.y.size
     H = lane.fl[OUTER].size

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from numerics.compiled_types import (
     GAP,
     INNER,
     KINKS,
+    NEVER,
     NEW,
     NEW_TOP,
     OUTER,
@@ -39,11 +41,14 @@ from numerics.compiled_types import (
     PATTERN,
     PULL,
     PULLS,
+    RADIUS,
     RATE,
     SPECIAL,
+    SQUARED,
     T1,
     TAU,
     THETA,
+    TOP,
     UNIT_OF_PART,
     V1,
     VALID,
@@ -58,7 +63,7 @@ from numerics.compiled_types import (
     Step,
     workspace,
 )
-from numerics.kinks import Assignment, assign
+from numerics.kinks import Assignment, assign, drift_of
 from numerics.problem import FlowStatus
 from numerics.saltation import Parts, StepBounds, cross
 
@@ -108,11 +113,61 @@ def start(p: Points, lanes: Lanes, b: int, step: Step, options: Settings) -> Fai
         none,
         options,
     )
-    _adopt(lanes, lane, found)
+    _adopt(p, lanes, lane, found)
     lane.bits[FRESH, :] = (lane.order > 0) & ~lane.bits[DEAD]
     lane.cnt[VALID] = 0
     lane.cnt[SPECIAL] = _special(lane, options)
-    return found.failure.get(0)
+    return found.failure.get(0) or _uncertain_start(p, lanes, lane, found)
+
+
+def _uncertain_start(p: Points, lanes: Lanes, lane: Lane, found: Assignment) -> Failure | None:
+    """Enlarge the radii of neurons that start so close to a kink that the true one may start behind it.
+
+    Where w is exact and <w_j, x_i> vanishes exactly there is nothing to enlarge. The true trajectory then has the
+    other speed until it reaches the kink; see ``numerics.compiled_kinks.saltation``.
+    """
+    h = lanes.h
+    d = p.X.shape[1]
+    w, v, r = lane.wg[WEIGHT, :, :h], lane.fl[OUTER, :h], lane.fl[RADIUS, :h]
+    theta = np.sqrt((w * w).sum(axis=0) + v * v)
+    z = np.abs(lane.pz[INNER, :, :h])
+    level = (16.0 + 2.0 * d) * UNIT * theta * p.norms[:, None]
+    window = level if lanes.exact else level + p.norms[:, None] * r
+    text = "it starts within its error of a kink, and what it does there is not decided"
+    close: dict[int, int] = {}
+    for i, j in np.argwhere((z <= window) & ~lane.bits[DEAD, :, :h]):
+        if lanes.exact and _vanishes(p.X[i], w[:, j]):
+            continue
+        bits = found.mask[0, j].astype(np.float64)[None]
+        bits[0, i] = 0.0
+        off, noise = drift_of(p, v[j : j + 1], lane.pt[PULL][None], bits, np.array([i]))
+        on = off + v[j] * lane.pt[PULL, i] * p.norms[i] ** 2
+        arrives = z[i, j] > level[i, j] and (on[0] > 0) != (lane.pz[INNER, i, j] > 0)
+        if arrives and on[0] * off[0] > 0:
+            continue  # the error is multiplied when it gets there
+        slow, fast = sorted((abs(float(on[0])), abs(float(off[0]))))
+        force = (
+            float(np.sqrt((lane.wg[FORCE, :, j] ** 2).sum())) + abs(lane.pt[PULL, i]) * p.norms[i]
+        )
+        location = z[i, j] + level[i, j] / 4.0
+        reach = p.norms[i] * r[j] + location
+        bend = 2.0 * p.norms[i] * theta[j] * force * force * reach
+        if j in close or not (
+            on[0] * off[0] > 0 and slow > 2.0 * noise[0] and bend < slow * slow / 4.0
+        ):
+            return FlowStatus.grazing, int(j), int(i), text
+        close[int(j)] = int(i)
+        lane.bits[FRESH, i, j] = True
+        error = (bend / slow + float(noise[0])) / slow
+        worst = fast / slow * (1.0 + error) / (1.0 - error)
+        grown = worst * r[j] + (fast - slow) / p.norms[i] * location / slow
+        lane.fl[RADIUS, j] = lane.fl[TOP, j] = grown
+    return None
+
+
+def _vanishes(x: Array, w: Array) -> bool:
+    """Whether <w, x> is 0 in exact arithmetic."""
+    return sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(x, w, strict=True)) == 0
 
 
 def end(
@@ -157,7 +212,7 @@ def end(
             found.neuron, found.point, found.before, found.after, after.t_error, strict=True
         )
     ]  # fmt: skip
-    _adopt(lanes, lane, found)
+    _adopt(p, lanes, lane, found)
     lateness(lane, step)
     step.flag[FLIP] = -1
     settle(p, lane, step)
@@ -177,10 +232,12 @@ def _mask(lane: Lane, h: int) -> Bools:
     return np.ascontiguousarray(lane.pz[PATTERN, :, :h].T > 0)[None]
 
 
-def _adopt(lanes: Lanes, lane: Lane, found: Assignment) -> None:
+def _adopt(p: Points, lanes: Lanes, lane: Lane, found: Assignment) -> None:
     h = lanes.h
     lane.pz[PATTERN, :, :h] = found.mask[0].T
     lane.order[:, :h] = found.order[0].T
+    if p.loss != SQUARED:  # see numerics.compiled_kinks.pattern
+        lane.bits[DEAD, :, :h] |= (lane.order[:, :h] >= NEVER) & ~found.mask[0].any(axis=1)
 
 
 def _special(lane: Lane, options: Settings) -> int:

@@ -41,6 +41,7 @@ from numerics.compiled_types import (
     SLIDES,
     SPECIAL,
     SPLITS,
+    SQUARED,
     T1,
     T_ERROR,
     TAU,
@@ -57,7 +58,7 @@ from numerics.compiling import compiled, internal, internal_fast
 
 # How far zdot may vary over the window in which the true kink lies.
 MAX_VARIATION = 0.5
-MOST_NEAR = 16
+MOST_NEAR = 128
 
 
 @internal
@@ -165,7 +166,9 @@ def pattern(p: Points, lane: Lane, step: Step) -> int:
     for k in range(count):
         i, j = near[k] % n, near[k] // n
         lane.order[i, j] = orders[k]
-        lane.bits[DEAD, i, j] = lane.bits[DEAD, i, j] or orders[k] == NEVER
+        # A neuron at rest stays so while the force on it points inwards. Only squares let forces change
+        # their sign; then it is looked at again, as lifting off may become consistent, too.
+        lane.bits[DEAD, i, j] = lane.bits[DEAD, i, j] or (orders[k] == NEVER and p.loss != SQUARED)
     return MOVED
 
 

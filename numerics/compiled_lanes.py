@@ -37,10 +37,11 @@ LOW = -(1 << 40)
 
 @dataclass
 class Lanes:
-    """B lanes; ``arrays`` holds the fields of ``Lane`` with the lane as first axis."""
+    """B lanes; ``arrays`` holds the fields of ``Lane`` with the lane as first axis; ``exact``: so is w at t = 0."""
 
     arrays: Lane
     h: int
+    exact: bool
 
     @classmethod
     def of(cls, problem: FlowProblem, until: Array) -> Lanes:
@@ -68,8 +69,8 @@ class Lanes:
         dead[:, :, :h] = zero[:, None] | ~(problem.X != 0).any(axis=1)[:, None]
         exponent = np.full((B, H), LOW, dtype=np.int64)
         exponent[:, :h] = 0
-        with np.errstate(over="ignore"):
-            _, size = np.frexp(np.sqrt((w * w).sum(axis=1) + v * v))
+        # of the largest entry: squares of very large or small ones are not representable
+        _, size = np.frexp(np.maximum(np.abs(w).max(axis=1), np.abs(v)))
         shift = np.where(np.abs(size) > LIMIT, size, 0).astype(np.int64)
         exponent += shift
         back = (-shift).astype(np.int32)
@@ -86,7 +87,7 @@ class Lanes:
         order = np.where(dead, NEVER, 0).astype(np.int64)
         pz, pt = np.zeros((B, 2, n, H)), np.zeros((B, 3, n))
         lanes = Lane(num, cnt, wg, fl, il, pz, order, bits, pt)
-        return cls(lanes, h)
+        return cls(lanes, h, problem.start_radius is None)
 
     def lane(self, b: int) -> Lane:
         """One lane, sharing memory."""

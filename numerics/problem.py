@@ -23,6 +23,10 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
+# Data and weights beyond it (or below its reciprocal) would overflow in squares of squares.
+LARGEST = 1e60
+
+
 def _real_array(name: str, value: ArrayLike, ndim: int, axes: str) -> Array:
     try:
         array = np.array(value, dtype=np.float64)
@@ -95,11 +99,20 @@ class FlowProblem:
             put(self, "start_radius", _real_array("start_radius", self.start_radius, 2, "(B, h)"))
             if self.start_radius.shape != (lanes, h) or (self.start_radius < 0).any():
                 raise NumericsError(f"start_radius: give {(lanes, h)} numbers of at least 0")
+        sizes = np.abs(self.X[self.X != 0])
+        if sizes.size and (sizes.max() > LARGEST or sizes.max() < 1.0 / LARGEST):
+            raise NumericsError(
+                f"the largest entry of X is {sizes.max():.3g}: divide X by it, and multiply times by it"
+            )
         far = np.abs(self.log_eps) > 1e6
         if far.any():
             raise NumericsError(f"log_eps = {self.log_eps[far][0]}: keep |log_eps| <= 1e6")
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise NumericsError(f"weight is {self.weight}; use 1 for a sum, 1/n for a mean")
+        if not 1.0 / LARGEST <= self.weight <= LARGEST:
+            raise NumericsError(
+                f"weight is {self.weight}: keep it within [1e-60, 1e60] and scale times instead"
+            )
         if loss_of(self.loss).signed_labels and not np.all(np.abs(self.y) == 1.0):
             wrong = self.y[np.abs(self.y) != 1.0][0]
             raise NumericsError(

@@ -1,0 +1,104 @@
+"""Starts of extreme size, and starts within an error of a kink."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from numerics import FlowProblem, FlowStatus, NumericsError, integrate
+
+
+def balanced(scale: float) -> FlowProblem:
+    """The same weights, split differently between W0 and log eps."""
+    rng = np.random.default_rng(0)
+    X, W0 = np.abs(rng.standard_normal((3, 2))), rng.standard_normal((1, 3, 2))
+    return FlowProblem.balanced(
+        X=X, y=np.ones(3), loss="exponential", weight=1.0, W0=W0 * scale, signs=np.ones(3),
+        log_eps=-700.0 - np.log(scale),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-165, 1e-20, 1e155, 1e300])
+def test_the_size_of_mantissas_does_not_matter(scale: float) -> None:
+    plain, scaled = integrate(balanced(1.0), until=4), integrate(balanced(scale), until=4)
+    assert plain.ok.all() and scaled.ok.all()
+    shift = np.exp2(scaled.exponent - plain.exponent) / scale
+    gap = np.abs(scaled.V * shift - plain.V)
+    assert (gap <= scaled.radius * shift + plain.radius + 1e-10 * np.abs(plain.V)).all()
+    assert np.isfinite(scaled.radius).all() and (scaled.radius > 0).all()
+
+
+def slow_kink(z: float, radius: float | None = None) -> FlowProblem:
+    """A neuron whose second point is entered 10,000 times faster than it is approached."""
+    return FlowProblem(
+        X=np.array([[1.0, 1e-4], [0.0, 1.0]]), y=np.ones(2), loss="exponential", weight=1.0,
+        W0=np.array([[[1.0, z]]]), v0=np.array([[1.5]]), log_eps=np.array([-300.0]),
+        start_radius=None if radius is None else np.array([[radius]]),
+    )  # fmt: skip
+
+
+def distance(a: FlowProblem, b: FlowProblem) -> tuple[float, float]:
+    """Distance of the final states, and the sum of the error bounds; infinite where nothing is claimed."""
+    first, second = integrate(a, until=1.0), integrate(b, until=1.0)
+    assert second.ok.all()
+    if not first.ok.all():
+        assert first.status[0] is FlowStatus.grazing
+        return 0.0, np.inf
+    assert first.exponent[0, 0] == second.exponent[0, 0]
+    gap = np.hypot(np.linalg.norm(first.W - second.W), abs(first.V - second.V).item())
+    return float(gap), float(first.radius.sum() + second.radius.sum())
+
+
+@pytest.mark.parametrize("radius", [1e-12, 1e-9, 1e-7])
+@pytest.mark.parametrize("true", [-1.0, -0.4, 0.3, 1.0])
+@pytest.mark.parametrize("centre", [0.0, 0.5, -0.5])
+def test_the_true_start_may_lie_behind_the_kink(radius: float, true: float, centre: float) -> None:
+    if abs(true - centre) > 1:
+        pytest.skip("not a start within the radius")
+    gap, bound = distance(slow_kink(centre * radius, radius), slow_kink(true * radius))
+    assert gap <= bound
+    assert (
+        bound < np.inf or radius > 1e-10
+    )  # the speed there is 1.5e-4: only small errors are resolved
+
+
+@pytest.mark.parametrize("z", [-1e-16, -1e-15, -3e-15, -5e-15, -1e-14, -1e-13])
+def test_exact_starts_close_to_a_kink(z: float) -> None:
+    """From z on, the kink comes at |z|/1.5e-4; from 0 the neuron leaves at once."""
+    gap, bound = distance(slow_kink(z), slow_kink(0.0))
+    assert gap <= bound + 1.1e4 * abs(z) * np.e**2
+    late = integrate(slow_kink(z), until=1.0)
+    exact = integrate(slow_kink(10 * z), until=1.0)
+    # linear in the delay: ten times the distance behind the kink is ten times the gap
+    far = np.hypot(
+        np.linalg.norm(exact.W - integrate(slow_kink(0.0), until=1.0).W),
+        abs(exact.V - integrate(slow_kink(0.0), until=1.0).V).item(),
+    )
+    assert abs(gap - far / 10) <= bound + exact.radius.sum() + 1e-3 * far
+    assert late.ok.all()
+
+
+def test_an_undecided_start_is_named() -> None:
+    """Opposite directions on both sides, within the error: which holds is not known."""
+    problem = FlowProblem(
+        X=np.array([[1.0, -1e-9], [0.0, 1.0]]), y=np.ones(2), loss="exponential", weight=1.0,
+        W0=np.array([[[1.0, 1e-9]]]), v0=np.array([[1.5]]), log_eps=np.array([-300.0]),
+        start_radius=np.array([[1e-6]]),
+    )  # fmt: skip
+    result = integrate(problem, until=1.0)
+    assert result.status[0] is FlowStatus.grazing and result.t[0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("X", "weight", "words"),
+    [
+        (1e200, 1.0, "divide X"),
+        (1e-200, 1.0, "divide X"),
+        (1.0, 1e200, "weight"),
+        (1.0, 1e-200, "weight"),
+    ],
+)
+def test_data_that_would_overflow_are_refused(X: float, weight: float, words: str) -> None:
+    one = np.ones((1, 1, 1))
+    with pytest.raises(NumericsError, match=words):
+        FlowProblem(X * one[0], np.ones(1), "exponential", weight, one, one[0], np.zeros(1))
