@@ -259,8 +259,9 @@ class _Comparison:
         rng = np.random.default_rng(self.case.seed)
         chosen = [at_kinks[k] for k in _some(len(at_kinks), KINK_STEPS, rng)]
         chosen += [others[k] for k in _some(len(others), 2, rng)]
-        if end <= path.end:
-            last = max((s for s in inside if s.kind == "step end"), key=lambda s: s.t)
+        ends = [s for s in inside if s.kind == "step end"]
+        if end <= path.end and ends:
+            last = max(ends, key=lambda s: s.t)
             final = replace(
                 last,
                 kind="end",
