@@ -106,10 +106,14 @@ def measure(
         terms = (weight2 * v)[:, None] * (active * z.to(tl.float64))
         f = tl.sum(terms, axis=0)
         slop = (d + h + 8.0) * U * tl.sum(tl.abs(terms), axis=0)
-        slop += (
-            4.0 * U * point_norms * tl.sum(active * (weight2 * tl.abs(v) * size)[:, None], axis=0)
-        )
-        slop += output_error(active, weight2, point_norms, theta, r, top.to(tl.float64))
+        # Within the error of its kink, a unit of a moving neuron that is off may be on.
+        level = 2.0 * r + 2.0 * (d + 8.0) * U * theta
+        near = z.to(tl.float64) > -level[:, None] * point_norms[None, :]
+        moves = tl.max(active, axis=1) > 0.0
+        maybe = tl.where(near & moves[:, None], 1.0, active)
+        products = (weight2 * tl.abs(v) * size)[:, None]
+        slop += (d + 4.0) * U * point_norms * tl.sum(maybe * products, axis=0)
+        slop += output_error(maybe, weight2, point_norms, theta, r, top.to(tl.float64))
         slop = _known(slop)
         if WANTED & 2:
             unit = (2.0 * LOG2) * largest.to(tl.float64)
