@@ -11,13 +11,16 @@ from numerics.compiled_types import (
     CW,
     GLOBAL,
     LATE,
+    LENGTH,
     NEW,
     OUTPUTS,
     SCALE,
     SF,
+    SHORT_STEP,
     T0,
     T1,
     TAU,
+    TERMS,
     THETA,
     WEIGHT2,
     Points,
@@ -26,7 +29,7 @@ from numerics.compiled_types import (
 from numerics.compiling import compiled, compiled_fast
 from numerics.ensemble_polynomials import supremum_on_unit
 from numerics.ensemble_suprema import LOG2, LOW, OUTPUT, UNIT, log_bounds, raise_to
-from numerics.ensemble_watch import LOG_EPS, SERIES_UNIT, Watch
+from numerics.ensemble_watch import LOG_EPS, Watch
 
 
 @compiled
@@ -112,14 +115,14 @@ def _watch_products(p: Points, step: Step, degree: int, w: Watch, top: int) -> N
 
 @compiled
 def watch_outputs(p: Points, step: Step, h: int, degree: int, w: Watch, top: int) -> None:
-    """max_i |f_i|, from the series of f, whose last term is missing: its size is seen at the end of the step."""
+    """max_i |f_i|, from the series of f where the engine has it; its last term is missing."""
     n, error = p.y.size, w.work
     _output_errors(p, step, h, w, error)
-    if math.isnan(step.series[SF, 2, 0]):
-        # outputs do not matter, and the engine has not computed their series
+    if step.flag[TERMS] < degree:
+        # outputs hardly matter, and the engine has not computed all of their series
         _watch_products(p, step, degree, w, top)
         return
-    length, a = step.out[TAU] / w.num[SERIES_UNIT], w.poly[0]
+    length, a = step.out[LENGTH], w.poly[0]
     reached = math.exp(min(w.sup[OUTPUT, LOW], 700.0)) * (1.0 - 1e-9)
     for i in range(n):
         power, crude, middle, end = 1.0, 0.0, 0.0, 0.0
@@ -129,8 +132,10 @@ def watch_outputs(p: Points, step: Step, h: int, degree: int, w: Watch, top: int
             crude += abs(a[k])
         for k in range(degree - 1, -1, -1):
             middle, end = 0.5 * middle + a[k], end + a[k]
-        # the missing term grows like a power of the time
-        missing = 2.0 * (abs(end - step.pn[OUTPUTS, 2, i]) + abs(middle - step.pn[OUTPUTS, 1, i]))
+        # the missing term grows like a power of the time; short steps have not seen their middle
+        missing = 2.0 * abs(end - step.pn[OUTPUTS, 2, i])
+        if step.flag[SHORT_STEP] == 0:
+            missing += 2.0 * abs(middle - step.pn[OUTPUTS, 1, i])
         allowed = step.out[SCALE] * error[i] + missing
         if crude + allowed > reached:
             _raise(w, a, degree, allowed, 0.0, step, reached)

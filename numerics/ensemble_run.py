@@ -19,7 +19,7 @@ from numerics.compiled_field import (
     clipped_ldexp,
 )
 from numerics.compiled_lanes import Lanes
-from numerics.compiled_series import frame, refresh, state_at, time_unit
+from numerics.compiled_series import frame, refresh, state_at
 from numerics.compiled_step import advance, ended
 from numerics.compiled_types import (
     ARRIVED,
@@ -44,8 +44,6 @@ from numerics.compiled_types import (
     PATTERN,
     RADIUS,
     REVERSED,
-    SCRATCH,
-    SF,
     SLIDES,
     SPENT_KINKS,
     SPENT_STEPS,
@@ -79,11 +77,11 @@ from numerics.ensemble_steps import watch_step
 from numerics.ensemble_suprema import UNIT, WANTED, angle_to, reset
 from numerics.ensemble_values import quantities_at, raise_all
 from numerics.ensemble_watch import (
+    BUSY,
     LOG_EPS,
     MANTISSA,
     NEXT_STOP,
     POWER,
-    SERIES_UNIT,
     Watch,
     watch_of,
 )
@@ -200,6 +198,8 @@ def finish(p: Points, lane: Lane, step: Step, w: Watch, out: Any) -> None:
 @compiled
 def seen(p: Points, lane: Lane, step: Step, h: int, w: Watch) -> None:
     """Watch a step that has been made, and record the quantities at the times in it."""
+    if w.whole[BUSY] == 0:
+        return
     watch_step(p, step, h, lane.fl[BALANCE], lane.il[EXPONENT_START], w)
     while w.whole[NEXT_STOP] < w.stops.size and w.stops[w.whole[NEXT_STOP]] <= step.out[T1]:
         k = w.whole[NEXT_STOP]
@@ -221,12 +221,8 @@ def seen(p: Points, lane: Lane, step: Step, h: int, w: Watch) -> None:
 def run_lane(p: Points, lane: Lane, step: Step, options: Settings, h: int, w: Watch) -> int:
     """Steps until one is not MOVED; returns its code. After HARD the step has not been watched."""
     while True:
-        w.exponent[:], w.s[:, :] = lane.il[EXPONENT], lane.pz[PATTERN]
-        scale = frame(lane, step)
-        refresh(p, lane, step.nh[WEIGHT2], scale)
-        w.num[SERIES_UNIT] = time_unit(p, lane, step.nh[WEIGHT2], scale, step.nh[SCRATCH])
-        # overwritten where the engine computes the series of f
-        step.series[SF, 2, 0] = math.nan
+        if w.whole[BUSY] != 0:
+            w.exponent[:], w.s[:, :] = lane.il[EXPONENT], lane.pz[PATTERN]
         code = advance(p, lane, step, options)
         if code <= ARRIVED or code in (SPENT_STEPS, SPENT_KINKS, CONTRADICTION, REVERSED, UNSURE):
             seen(p, lane, step, h, w)
@@ -311,7 +307,7 @@ def run_chunk(
     points, lanes = points_of(problem), Lanes.of(problem, until)
     step, w = workspace(n, d, h, options.order), watch_of(n, d, h, options.order, stops, Q)
     early = early_workspace(n, d, h) if closed_form and admitted(points) else None
-    w.sup[:, WANTED] = wanted
+    w.sup[:, WANTED], w.whole[BUSY] = wanted, any(wanted)
     radius = np.zeros((C, h)) if problem.start_radius is None else problem.start_radius
     status = np.zeros(C, dtype=np.int8)
     suprema, final = np.zeros((C, Q, 5)), np.full((C, Q, 3), np.nan)

@@ -15,8 +15,8 @@ from numerics.ensemble_polynomials import LEAVES
 class Watch(NamedTuple):
     """What is watched of one lane, and the workspace for it.
 
-    sup, start: see ``numerics.ensemble_suprema``. num (4,): log eps, eps**2 without its power of four, the unit
-    of time of the series. whole (4,): that power, the next of ``stops``. exponent (H,), s (n, H): before the step.
+    sup, start: see ``numerics.ensemble_suprema``. num (2,): log eps, eps**2 without its power of four. whole (3,):
+    that power, the next of ``stops``, whether there is anything to watch. exponent (H,), s (n, H): before the step.
     angle, near (H,): at its start, and the crude size of a neuron on it. stops (m,), recorded (m, quantities, 3).
     w (d, H), v (H,): a state inside the step. outputs (2 order + 1, n): coefficients of outputs. leaves, poly, work:
     for polynomials and ``quantities_at``.
@@ -40,15 +40,15 @@ class Watch(NamedTuple):
     work: Any
 
 
-LOG_EPS, MANTISSA, SERIES_UNIT = range(3)
-POWER, NEXT_STOP = range(2)
+LOG_EPS, MANTISSA = range(2)
+POWER, NEXT_STOP, BUSY = range(3)
 
 
 def watch_of(n: int, d: int, h: int, order: int, stops: Any, quantities: int) -> Watch:
     """Memory for watching one lane at a time."""
     z, H, most = np.zeros, padded(h), 3 * order + 12
     return Watch(
-        sup=z((quantities, 5)), start=z((H, d + 1)), num=z(4), whole=z(4, dtype=np.int64),
+        sup=z((quantities, 5)), start=z((H, d + 1)), num=z(2), whole=z(3, dtype=np.int64),
         exponent=z(H, dtype=np.int64), s=z((n, H)), angle=z(H), near=z(H), stops=stops,
         recorded=z((stops.size, quantities, 3)), w=z((d, H)), v=z(H),
         outputs=z((2 * order + 1, n)), leaves=z((LEAVES, most)), poly=z((6, most)), work=z(d + H + 2 * n),
