@@ -17,6 +17,7 @@ from typing import Any
 from numerics.compiled_types import Points
 from numerics.compiling import compiled
 from numerics.early_phase_types import Outputs
+from numerics.ensemble_polynomials import largest_between
 from numerics.ensemble_suprema import OUTPUT, log_bounds, raise_to
 
 UNIT = 2.0**-53
@@ -167,18 +168,6 @@ def end_neuron(o: Outputs, count: int, weight2: float) -> None:
 
 
 @compiled
-def _largest_between(f: float, g: float, low: float, high: float, step: float) -> float:
-    """The largest |value| between f and g, ``step`` apart, of a function with slopes in [low, high]."""
-    ends = max(abs(f), abs(g))
-    if low >= 0.0 or high <= 0.0:
-        return ends
-    a, b = -low, high
-    above = (a * f + b * g + a * b * step) / (a + b)
-    below = (b * f + a * g - a * b * step) / (a + b)
-    return max(ends, above, -below)
-
-
-@compiled
 def raise_outputs(
     p: Points, sup: Any, o: Outputs, nodes: Any, begin: float, rate: float, log_scale: float
 ) -> None:
@@ -198,7 +187,7 @@ def raise_outputs(
         for i in range(n):
             norm = p.norms[i]
             hidden = ROUNDING * rate * norm * between[2 * n]
-            bound = _largest_between(
+            bound = largest_between(
                 here[i], o.at[m + 1, i], between[i] - hidden, between[n + i] + hidden, step
             )
             high = max(

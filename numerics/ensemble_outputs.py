@@ -22,12 +22,13 @@ from numerics.compiled_types import (
     TAU,
     TERMS,
     THETA,
+    V1,
     WEIGHT2,
     Points,
     Step,
 )
 from numerics.compiling import compiled, compiled_fast
-from numerics.ensemble_polynomials import supremum_on_unit
+from numerics.ensemble_polynomials import largest_between, supremum_on_unit
 from numerics.ensemble_suprema import LOG2, LOW, OUTPUT, UNIT, log_bounds, raise_to
 from numerics.ensemble_watch import LOG_EPS, Watch
 
@@ -94,16 +95,79 @@ def _raise(
             a[k] = -a[k]
 
 
+@compiled_fast
+def _sizes(step: Step, degree: int, work: Any, sizes: Any) -> None:
+    """Bounds on the step of |w|, |w'|, |w''|, |v|, |v'|, |v''| of every neuron, from the coefficients on [0, 1]."""
+    d, H = step.taylor.shape[2], work.size
+    for j in range(H):
+        for m in range(6):
+            sizes[m, j] = 0.0
+    for k in range(degree + 1):
+        for j in range(H):
+            work[j] = 0.0
+        for c in range(d):
+            for j in range(H):
+                work[j] += step.taylor[CW, k, c, j] * step.taylor[CW, k, c, j]
+        for j in range(H):
+            a, b = math.sqrt(work[j]), abs(step.tv[CV, k, j])
+            sizes[0, j] += a
+            sizes[1, j] += k * a
+            sizes[2, j] += k * (k - 1) * a
+            sizes[3, j] += b
+            sizes[4, j] += k * b
+            sizes[5, j] += k * (k - 1) * b
+
+
+@compiled
+def _by_slopes(p: Points, step: Step, degree: int, w: Watch, unit: float, reached: float) -> bool:
+    """Whether every |f_i| is seen to be largest at an end of the step, or at most ``reached``; raises the supremum.
+
+    f_i' is known at the start of the step, |f_i''| bounded by sum_j s_ij |x_i| (|w''||v| + 2 |w'||v'| + |w||v''|).
+    """
+    q, weight2 = w.sizes, step.nh[WEIGHT2]
+    d, H = step.taylor.shape[2], w.v.size
+    _sizes(step, degree, w.v, q)
+    for j in range(H):
+        rounding = 1e-13 * (q[1, j] * q[3, j] + q[0, j] * q[4, j])
+        bend = q[2, j] * q[3, j] + 2.0 * q[1, j] * q[4, j] + q[0, j] * q[5, j]
+        w.v[j] = weight2[j] * (bend + rounding)
+    for i in range(p.y.size):
+        before, after, slope, bend = 0.0, 0.0, 0.0, 0.0
+        for j in range(H):
+            if w.s[i, j] > 0.0:
+                speed = 0.0
+                for c in range(d):
+                    speed += p.X[i, c] * step.taylor[CW, 1, c, j]
+                z, v = step.zn[0, i, j], step.tv[CV, 0, j]
+                before += weight2[j] * v * z
+                after += weight2[j] * step.nh[V1, j] * step.zn[2, i, j]
+                slope += weight2[j] * (step.tv[CV, 1, j] * z + v * speed)
+                bend += w.v[j]
+        bend *= p.norms[i]
+        allowed = w.work[i]
+        bound = largest_between(before, after, slope - bend, slope + bend, 1.0)
+        if bound + allowed <= reached:
+            continue
+        if not abs(slope) >= bend:
+            return False
+        time = step.out[T1] if abs(after) >= abs(before) else step.out[T0]
+        value, low, high = log_bounds(bound, allowed, unit, 1.0)
+        raise_to(w.sup, OUTPUT, value, low, high, time)
+    return True
+
+
 @compiled
 def _watch_products(p: Points, step: Step, degree: int, w: Watch, top: int) -> None:
-    """From the products of the dense output, in units of the largest exponent: nothing underflows."""
+    """By slopes, or from the products of the dense output, in units of the largest exponent: nothing underflows."""
     n, count = p.y.size, 2 * degree + 1
     unit = 2.0 * (w.num[LOG_EPS] + top * LOG2)
+    reached = math.exp(min(w.sup[OUTPUT, LOW] - unit, 700.0)) * (1.0 - 1e-9)
+    if _by_slopes(p, step, degree, w, unit, reached):
+        return
     for m in range(count):
         _product(step, degree, m, w.w)
         pooled(p.X, w.s, w.w, 1.0, w.v, w.outputs[m])
     a = w.poly[0]
-    reached = math.exp(min(w.sup[OUTPUT, LOW] - unit, 700.0)) * (1.0 - 1e-9)
     for i in range(n):
         crude = w.work[i]
         for m in range(count):

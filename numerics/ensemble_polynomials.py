@@ -1,4 +1,4 @@
-"""Compiled: the supremum of one polynomial on [0, 1], from both sides, by its Bernstein coefficients."""
+"""Compiled: the supremum of one polynomial on [0, 1], from both sides; bounds of functions by their slopes."""
 
 from __future__ import annotations
 
@@ -57,3 +57,15 @@ def supremum_on_unit(a: Any, size: int, leaves: Any) -> tuple[float, float, floa
         if left[p] > low:
             low, where = left[p], right[size]
         count += 1
+
+
+@compiled
+def largest_between(f: float, g: float, low: float, high: float, step: float) -> float:
+    """The largest |value| between f and g, ``step`` apart, of a function with slopes in [low, high]."""
+    ends = max(abs(f), abs(g))
+    if low >= 0.0 or high <= 0.0:
+        return ends
+    a, b = -low, high
+    above = (a * f + b * g + a * b * step) / (a + b)
+    below = (b * f + a * g - a * b * step) / (a + b)
+    return max(ends, above, -below)

@@ -18,7 +18,8 @@ class Watch(NamedTuple):
     sup, start: see ``numerics.ensemble_suprema``. num (2,): log eps, eps**2 without its power of four. whole (3,):
     that power, the next of ``stops``, whether there is anything to watch. exponent (H,), s (n, H): before the step.
     angle, near (H,): at its start, and the crude size of a neuron on it. stops (m,), recorded (m, quantities, 3).
-    w (d, H), v (H,): a state inside the step. outputs (2 order + 1, n): coefficients of outputs. leaves, poly, work:
+    w (d, H), v (H,): a state inside the step. outputs (2 order + 1, n): coefficients of
+    outputs. sizes (6, H): of neurons and of their derivatives. leaves, poly, work:
     for polynomials and ``quantities_at``.
     """
 
@@ -35,6 +36,7 @@ class Watch(NamedTuple):
     w: Any
     v: Any
     outputs: Any
+    sizes: Any
     leaves: Any
     poly: Any
     work: Any
@@ -51,7 +53,8 @@ def watch_of(n: int, d: int, h: int, order: int, stops: Any, quantities: int) ->
         sup=z((quantities, 5)), start=z((H, d + 1)), num=z(2), whole=z(3, dtype=np.int64),
         exponent=z(H, dtype=np.int64), s=z((n, H)), angle=z(H), near=z(H), stops=stops,
         recorded=z((stops.size, quantities, 3)), w=z((d, H)), v=z(H),
-        outputs=z((2 * order + 1, n)), leaves=z((LEAVES, most)), poly=z((6, most)), work=z(d + H + 2 * n),
+        outputs=z((2 * order + 1, n)), sizes=z((6, H)), leaves=z((LEAVES, most)), poly=z((6, most)),
+        work=z(d + H + 2 * n),
     )  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from numerics import FlowOptions, FlowProblem, FlowStatus, NumericsError, StepView, integrate
 from numerics.ensemble import QUANTITIES, ensemble
 from numerics.ensemble_polynomials import LEAVES, supremum_on_unit
+from tests.numerics.reference_coverage import draw
+from tests.numerics.reference_ensembles import judge_ensemble
 
 
 def problem_of(
@@ -273,6 +275,45 @@ def test_memory_of_a_hundred_thousand_trajectories() -> None:
     per_lane = (peaks[1] - peaks[0]) / 640
     assert 1e5 * (per_lane + own / 960) < 2e9
     assert peaks[0] < 2e8
+
+
+@pytest.mark.parametrize("seed", [3, 27, 34, 47])
+def test_suprema_of_outputs_are_tight_wherever_they_peak(seed: int) -> None:
+    """At the start of the early phase, at its end, beside a network that has died; eps down to 1e-274."""
+    case = draw(seed, longest=40.0)
+    result = ensemble(case.problem, until=case.until)
+    assert result.suprema["max_abs_output"].error[0] < 1e-9
+    assert result.final["max_abs_output"][1][0] < 1e-9
+    assert [r for r in judge_ensemble(case) if not r.covered] == []
+
+
+@pytest.mark.parametrize("log_eps", [-9.0, -30.0, -460.0])
+def test_outputs_in_the_engine_are_tight_however_small(log_eps: float) -> None:
+    """A fixed step keeps the closed form away; the two ways bound the same supremum."""
+    problem = problem_of(11, log_eps=log_eps)
+    slow = ensemble(problem, until=1.5, options=FlowOptions(fixed_step=0.02))
+    fast = ensemble(problem, until=1.5)
+    a, b = slow.suprema["max_abs_output"], fast.suprema["max_abs_output"]
+    done = slow.ok & fast.ok
+    assert done.sum() >= 4
+    assert (a.error[done] < 1e-9).all() and (b.error[done] < 1e-9).all()
+    assert (abs(a.value - b.value) <= a.error + b.error)[done].all()
+
+
+def test_a_network_at_rest_has_the_output_zero() -> None:
+    """The neuron loses its last point and stays on the kink, where rounding leaves <w, x> of either sign."""
+    problem = FlowProblem.balanced(
+        X=[[1.0, 0.0]], y=[1.0], loss="exponential", weight=1.0, W0=[[[0.2, 1.0]]], signs=[-1.0], log_eps=-5.0
+    )  # fmt: skip
+    for options in (FlowOptions(), FlowOptions(fixed_step=0.1)):
+        result = ensemble(problem, until=5.0, options=options, record_at=[0.1, 4.0])
+        assert result.ok[0] and result.kinks[0] == 1
+        value, error = result.final["max_abs_output"]
+        assert value[0] == -np.inf and error[0] == 0.0
+        assert result.recorded is not None and np.isfinite(result.recorded["max_abs_output"][0, 0])
+        assert result.recorded["max_abs_output"][0, 1] == -np.inf
+        assert result.suprema["max_abs_output"].error[0] < 1e-9
+        assert result.final["loss"][0][0] == 1.0
 
 
 @given(
