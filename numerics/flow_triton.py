@@ -258,13 +258,12 @@ def _backend() -> tuple[Any, Any, tuple[str, ...], bool]:
 
 def _mantissas(problem: FlowProblem) -> tuple[Array, Array, Ints, Array]:
     """W0, v0, exponents and start radii, with powers of two moved out of extreme numbers."""
-    norms = np.sqrt((problem.W0**2).sum(axis=2) + problem.v0**2)
-    if not np.isfinite(norms).all() or (norms[np.abs(problem.v0) > 0] == 0).any():
-        raise NumericsError("W0 and v0 leave the range of squares; move their scale to log_eps")
-    _, size = np.frexp(norms)
+    # of the largest entry: squares of very large or small ones are not representable
+    largest = np.maximum(np.abs(problem.W0).max(axis=2), np.abs(problem.v0))
+    _, size = np.frexp(largest)
     exponent = np.where(np.abs(size) > LIMIT, size, 0).astype(np.int64)
     back = (-exponent).astype(np.int32)
-    radius = np.zeros_like(norms) if problem.start_radius is None else problem.start_radius
+    radius = np.zeros_like(largest) if problem.start_radius is None else problem.start_radius
     return (
         np.ldexp(problem.W0, back[:, :, None]),
         np.ldexp(problem.v0, back),

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from numerics import FlowOptions, FlowProblem, FlowResult, FlowStatus, NumericsError, integrate
 from numerics.ensemble_result import QUANTITIES
-from numerics.flow_triton import kernel_signature, run_cuda
+from numerics.flow_triton import _mantissas, kernel_signature, run_cuda
 
 pytest.importorskip("triton", reason="triton exists for Linux only")
 
@@ -309,6 +310,17 @@ def test_an_end_at_the_start(runs: Any) -> None:
 def test_bad_input(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(NumericsError, match=message):
         run_cuda(small(0, "exponential"), **{"until": 1.0, **arguments})
+
+
+@pytest.mark.parametrize("shift", [-1000, -660, 600, 1000])
+def test_the_scale_of_a_start_goes_to_the_exponents(shift: int) -> None:
+    """Where the squares of the weights leave the range as well."""
+    plain = small(0, "exponential")
+    moved = replace(plain, W0=np.ldexp(plain.W0, shift), v0=np.ldexp(plain.v0, shift))
+    w, v, exponent, _ = _mantissas(moved)
+    np.testing.assert_array_equal(np.ldexp(w, exponent[:, :, None] - shift), plain.W0)
+    np.testing.assert_array_equal(np.ldexp(v, exponent - shift), plain.v0)
+    assert (np.maximum(np.abs(w).max(axis=2), np.abs(v)) < 1.0).all()
 
 
 def test_a_network_that_does_not_fit_is_refused() -> None:
