@@ -28,6 +28,8 @@ from numerics.compiled_types import (
     Lane,
     padded,
 )
+from numerics.errors import NumericsError
+from numerics.losses import loss
 from numerics.problem import FlowProblem
 from numerics.state import LIMIT, eps_squared
 
@@ -50,6 +52,7 @@ class Lanes:
         Args:
             until: (B,) end times.
         """
+        _require_finite_loss(problem)
         n, d, h = problem.shape
         B, H = problem.lanes, padded(h)
         scales = [eps_squared(float(x)) for x in problem.log_eps]
@@ -112,3 +115,26 @@ class Lanes:
             a.il[:, EXPONENT, :h].copy(),
             a.fl[:, RADIUS, :h].copy(),
         )
+
+
+def _require_finite_loss(problem: FlowProblem) -> None:
+    """Refuse a start at which the loss overflows.
+
+    Raises:
+        NumericsError: the lane, and what to do.
+    """
+    with np.errstate(divide="ignore", over="ignore"):
+        w, v = np.abs(problem.W0).max(axis=2), np.abs(problem.v0)
+        log_size = 2.0 * problem.log_eps + (np.log(w) + np.log(v)).max(axis=1)
+    _, d, h = problem.shape
+    most = log_size + np.log(h * d * np.abs(problem.X).max(initial=1e-300))
+    for b in np.flatnonzero(most > np.log(100.0)):
+        with np.errstate(all="ignore"):
+            scale = np.exp(problem.log_eps[b])
+            z = np.maximum((problem.W0[b] * scale) @ problem.X.T, 0.0)
+            values = loss(problem.loss).value((problem.v0[b] * scale) @ z, problem.y)
+            finite = np.isfinite(problem.weight * values.sum())
+        if not finite:
+            raise NumericsError(
+                f"the loss of lane {b} is not finite at the start; take a smaller log_eps than {problem.log_eps[b]:.6g}"
+            )

@@ -329,11 +329,19 @@ def block(
         record_end(step, rows, k, h)
         settle(p, lane, step)
         move(p, lane, step)
+        record_counts(lane, rows, k)
         k += 1
         code = ended(lane, options, code)
         if code != MOVED:
             return code, k
     return MOVED, k
+
+
+@compiled
+def record_counts(lane: Lane, rows: Rows, k: int) -> None:
+    """Write what has accumulated up to the end of a step."""
+    rows.drift[k] = lane.num[DRIFT]
+    rows.evaluations[k] = lane.cnt[EVALUATIONS]
 
 
 @internal

@@ -27,7 +27,7 @@ Ints = NDArray[np.int64]
 NEVER = 1 << 20
 
 # Losses in compiled code; the numbers enter the cached machine code.
-EXPONENTIAL, LOGISTIC, SQUARED, HINGE = 0, 1, 2, 3
+EXPONENTIAL, LOGISTIC, SQUARED = 0, 1, 2
 _LOSSES = {
     "exponential": (EXPONENTIAL, 1.0),
     "logistic": (LOGISTIC, 1.0),
@@ -169,6 +169,8 @@ class Rows(NamedTuple):
     before: Any
     after: Any
     t_error: Any
+    drift: Any
+    evaluations: Any
 
 
 # Entries of Step.out: what a step leaves besides arrays.

@@ -19,7 +19,7 @@ import numpy as np
 from numerics import compiled_hard as hard
 from numerics.compiled_bounds import UNIT
 from numerics.compiled_lanes import Lanes
-from numerics.compiled_step import block, ended, record_end
+from numerics.compiled_step import block, ended, record_counts, record_end
 from numerics.compiled_types import (
     ARRIVED,
     CONTRADICTION,
@@ -173,6 +173,7 @@ class _Run:
                 return done, code, None, flips
             failure, found = hard.end(self.points, self.lanes, b, step, self.settings)
             record_end(step, rows, done, h)
+            record_counts(lane, rows, done)
             flips[done] = found
             done += 1
             code = ended(lane, self.settings, MOVED)
@@ -307,6 +308,7 @@ class _Run:
         h = self.lanes.h
         W, V, exponent, radius = self.lanes.weights()
         t, steps = self.lanes.t, self.lanes.count(STEPS)
+        drift, evaluations = a.num[:, DRIFT].copy(), self.lanes.count(EVALUATIONS)
         rate = np.zeros((self.problem.lanes, h))
         for b in range(self.problem.lanes):
             if b in self.cut:
@@ -317,6 +319,7 @@ class _Run:
                     rows.exponent[kept - 1],
                 )
                 radius[b], t[b] = rows.radius[kept - 1], rows.t1[kept - 1]
+                drift[b], evaluations[b] = rows.drift[kept - 1], rows.evaluations[kept - 1]
                 steps[b] -= count - kept
             else:
                 rate[b] = self._rate(b)
@@ -332,9 +335,9 @@ class _Run:
             exponent=exponent,
             radius=radius + np.where(np.isnan(late), np.inf, late),
             kink_table=KinkTable.of([k for lane in self.kinks for k in lane]),
-            drift=a.num[:, DRIFT].copy(),
+            drift=drift,
             steps=steps,
-            evaluations=self.lanes.count(EVALUATIONS),
+            evaluations=evaluations,
         )
 
     def _rate(self, b: int) -> Array:
@@ -355,7 +358,8 @@ def _rows(size: int, K: int, P: int, n: int, d: int, h: int) -> Rows:
         mask=empty((*one, h, n), np.bool_), exponent=empty((*one, h), ints), radius=empty((*one, h)),
         global_radius=empty(one), w=empty((*one, P, h, d)), v=empty((*one, P, h)),
         w1=empty((*one, h, d)), v1=empty((*one, h)), pair=empty(one, ints), active=empty(one, ints),
-        before=empty(one), after=empty(one), t_error=empty(one),
+        before=empty(one), after=empty(one), t_error=empty(one), drift=empty(one),
+        evaluations=empty(one, ints),
     )  # fmt: skip
 
 

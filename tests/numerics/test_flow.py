@@ -258,8 +258,9 @@ def test_budgets_end_a_lane_with_a_remedy() -> None:
 
 
 def test_overflow_is_reported_as_diverged() -> None:
-    """Labels 1e200 with the squared loss: the weights grow beyond float64 at once."""
-    problem = early(loss="squared", y=np.array([1e200]), log_eps=600.0)
+    """Labels 1e100 and a weight of 1e59: the weights grow beyond float64 at once."""
+    X, y = np.array([[6e58, 8e58]]), np.array([1e100])
+    problem = early(loss="squared", X=X, weight=1e59, y=y, log_eps=-1.0)
     result = integrate(problem, until=1e30)
     assert result.status == (FlowStatus.diverged,)
     assert "shorten the horizon" in result.reason[0]

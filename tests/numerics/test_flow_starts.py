@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numerics import FlowProblem, FlowStatus, NumericsError, integrate
+from numerics import FlowProblem, FlowStatus, NumericsError, StepView, integrate
+from numerics.ensemble import ensemble
 
 
 def balanced(scale: float) -> FlowProblem:
@@ -102,3 +103,37 @@ def test_data_that_would_overflow_are_refused(X: float, weight: float, words: st
     one = np.ones((1, 1, 1))
     with pytest.raises(NumericsError, match=words):
         FlowProblem(X * one[0], np.ones(1), "exponential", weight, one, one[0], np.zeros(1))
+
+
+@pytest.mark.parametrize("log_eps", [4.0, 300.0, 1e5])
+def test_a_loss_that_is_not_finite_at_the_start_is_refused(log_eps: float) -> None:
+    X, W0 = np.ones((2, 1)), np.ones((2, 3, 1))
+    problem = FlowProblem(
+        X=X, y=np.array([1.0, -1.0]), loss="exponential", weight=1.0, W0=W0, v0=np.ones((2, 3)),
+        log_eps=np.array([-1.0, log_eps]),
+    )  # fmt: skip
+    for run in (integrate, ensemble):
+        with pytest.raises(NumericsError, match=r"lane 1.*smaller log_eps"):
+            run(problem, until=0.1)
+
+
+def test_a_lane_that_is_cut_short_says_nothing_of_later_steps() -> None:
+    """The horizon is known late: what the engine had seen beyond it does not count."""
+    problem = balanced(1.0)
+    plain = integrate(problem, until=4)
+    steps: list[tuple[float, float]] = []
+
+    class Watch:
+        def on_step(self, step: StepView) -> None:
+            steps.extend(zip(step.t0.tolist(), step.t1.tolist(), strict=True))
+
+    def horizon(step: StepView) -> np.ndarray:
+        return np.full(step.lanes.size, steps[0][1])
+
+    cut = integrate(problem, until=4, observers=[Watch()], horizon=horizon)
+    assert len(steps) > 1 and cut.t[0] == steps[0][1] < plain.t[0]
+    assert cut.steps[0] == 1 and cut.evaluations[0] < plain.evaluations[0]
+    short = integrate(problem, until=cut.t[0])
+    assert cut.drift[0] <= short.drift[0] + 1e-15
+    gap = np.linalg.norm(cut.W - short.W, axis=2)
+    assert (gap <= cut.radius + short.radius).all()
