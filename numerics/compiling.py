@@ -1,7 +1,7 @@
 """How functions are compiled, and where their machine code is kept.
 
-The machine code is kept next to the package (or in the user's cache directory where that is read-only),
-in a folder named after the sources and what they import: numba notices that a function's own file has changed, but not that a
+The machine code is kept next to the package (or in the user's cache directory where that is read-only), in a folder
+named after the sources and what they import: numba notices that a function's own file has changed, but not that a
 function which it calls has. The first use on a machine compiles, which takes about half a minute.
 """
 
