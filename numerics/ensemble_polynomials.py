@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from numerics.compiled_events import to_bernstein as coefficients
 from numerics.compiling import compiled
 
 UNIT = 2.0**-53
@@ -13,14 +14,10 @@ LEAVES = 24
 @compiled
 def to_bernstein(a: Any, size: int, b: Any) -> float:
     """Fill b with the Bernstein coefficients on [0, 1] of sum_k a_k s^k, k < size; returns their rounding error."""
-    p, binomial, total = size - 1, 1.0, 0.0
+    coefficients(a, size - 1, b)
+    total = 0.0
     for k in range(size):
-        b[k] = a[k] / binomial
         total += abs(a[k])
-        binomial = binomial * (p - k) / (k + 1)
-    for k in range(1, size):
-        for m in range(p, k - 1, -1):
-            b[m] += b[m - 1]
     return 4.0 * size * UNIT * total
 
 
