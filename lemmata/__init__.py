@@ -14,6 +14,14 @@ from lemmata._version import __version__ as __version__
 if TYPE_CHECKING:
     from lemmata import ops as ops
     from lemmata import strategies as strategies
+    from numerics import descent as descent
+    from numerics import minimax as minimax
+    from numerics import models as models
+    from numerics.ensemble import ensemble as ensemble
+    from numerics.flow import integrate as integrate
+    from numerics.generic_flow import generic_flow as generic_flow
+    from numerics.problem import FlowOptions as FlowOptions
+    from numerics.problem import FlowProblem as FlowProblem
     from proofs_checks import cases as cases
     from proofs_checks import obstruction as obstruction
     from proofs_checks.api import check as check
@@ -49,6 +57,7 @@ if TYPE_CHECKING:
     from proofs_checks.features import ufm as ufm
     from proofs_checks.features import upfm as upfm
     from proofs_checks.features_examples import horn_instance as horn_instance
+    from proofs_checks.flow_ensemble import flow_ensemble as flow_ensemble
     from proofs_checks.law_drift import check_laws as check_laws
     from proofs_checks.law_drift import descent_check as descent_check
     from proofs_checks.laws import laws as laws
@@ -88,6 +97,8 @@ _EXPORTS = {
     "Dataset": "proofs_checks.data:Dataset",
     "DerivationError": "theory.errors:DerivationError",
     "FeatureCase": "proofs_checks.collapse_cases:FeatureCase",
+    "FlowOptions": "numerics.problem:FlowOptions",
+    "FlowProblem": "numerics.problem:FlowProblem",
     "GaussianCase": "proofs_checks.collapse_cases:GaussianCase",
     "Law": "theory.conservation.model:Law",
     "LemmataError": "theory.errors:LemmataError",
@@ -118,18 +129,25 @@ _EXPORTS = {
     "constants": "proofs_checks.api:constants",
     "convex_relu": "proofs_checks.relu_training:convex_relu",
     "cover_wendel_probability": "proofs_checks.feasibility_law:cover_wendel_probability",
+    "descent": "numerics.descent",
     "descent_check": "proofs_checks.law_drift:descent_check",
     "descent_drift": "theory.conservation.descent:descent_drift",
     "dynamics": "proofs_checks.conjectures.dynamics",
+    "ensemble": "numerics.ensemble:ensemble",
     "equal": "theory.array_functions:equal",
+    "flow_ensemble": "proofs_checks.flow_ensemble:flow_ensemble",
     "from_sympy": "theory.conservation.symbolic:from_sympy",
+    "generic_flow": "numerics.generic_flow:generic_flow",
     "horn_instance": "proofs_checks.features_examples:horn_instance",
+    "integrate": "numerics.flow:integrate",
     "law_from_sympy": "theory.conservation.symbolic:law_from_sympy",
     "law_to_sympy": "theory.conservation.symbolic:law_to_sympy",
     "laws": "proofs_checks.laws:laws",
     "load_csv": "proofs_checks.data:load_csv",
     "margin": "proofs_checks.margins:margin",
+    "minimax": "numerics.minimax",
     "model_of": "proofs_checks.laws:model_of",
+    "models": "numerics.models",
     "neural_collapse_metrics": "proofs_checks.collapse:neural_collapse_metrics",
     "obstruction": "proofs_checks.obstruction",
     "ops": "lemmata.ops",

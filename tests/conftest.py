@@ -6,7 +6,10 @@ on a shared machine is no property of the code. ``ci`` is derandomised so that a
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 from hypothesis import HealthCheck, settings
 
@@ -22,3 +25,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+# What tests verify is remembered for this run alone, and by all of its workers: they inherit the variable.
+if "LEMMATA_CACHE" not in os.environ:
+    os.environ["LEMMATA_CACHE"] = tempfile.mkdtemp(prefix="lemmata-tests-")
+    atexit.register(shutil.rmtree, os.environ["LEMMATA_CACHE"], ignore_errors=True)
