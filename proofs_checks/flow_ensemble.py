@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -121,6 +122,13 @@ def _finite(x: float) -> float | None:
     return float(x) if math.isfinite(x) else None
 
 
+def _memory() -> int:
+    """Bytes of memory of this machine; more than any has where the system does not say."""
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 2**47
+
+
 def flow_ensemble(
     dataset: Dataset | None = None,
     *,
@@ -149,7 +157,7 @@ def flow_ensemble(
         progress: called with (runs done, runs).
 
     Raises:
-        LemmataError, NumericsError: bad input, before any integration.
+        LemmataError, NumericsError: bad input, or more memory than there is, before any integration.
     """
     from numerics.ensemble import ensemble
     from numerics.problem import FlowOptions, FlowProblem
@@ -179,15 +187,25 @@ def flow_ensemble(
                 "eps is too large for an early phase (sqrt(h) eps >= 1): give --until"
             )
         until = window / (4.0 * n * X_max * weight)
-    rng = np.random.default_rng([seed, 7])
-    problem = FlowProblem.balanced(
-        X=X, y=y, loss=loss, weight=weight, W0=rng.standard_normal((runs, h, d)) / math.sqrt(d),
-        signs=rng.choice([-1.0, 1.0], size=(runs, h)), log_eps=math.log(eps),
-    )  # fmt: skip
-    options = FlowOptions() if rtol is None else FlowOptions(rtol=rtol)
-    start = time.perf_counter()
-    result = ensemble(
-        problem, until=until, device=device, dtype=dtype, options=options, progress=progress
+    needed = 8 * runs * h * (d + 1)
+    too_large = (
+        f"{runs:.3g} runs of {h:.3g} neurons in {d} dimensions need {needed / 1e9:.3g} GB for "
+        "their start alone; use fewer --runs or a smaller --width"
     )
+    if needed > _memory():
+        raise LemmataError(too_large)
+    rng = np.random.default_rng([seed, 7])
+    options = FlowOptions() if rtol is None else FlowOptions(rtol=rtol)
+    try:
+        problem = FlowProblem.balanced(
+            X=X, y=y, loss=loss, weight=weight, W0=rng.standard_normal((runs, h, d)) / math.sqrt(d),
+            signs=rng.choice([-1.0, 1.0], size=(runs, h)), log_eps=math.log(eps),
+        )  # fmt: skip
+        start = time.perf_counter()
+        result = ensemble(
+            problem, until=until, device=device, dtype=dtype, options=options, progress=progress
+        )
+    except MemoryError as error:
+        raise LemmataError(too_large) from error
     spent = time.perf_counter() - start
     return FlowEnsemble(dataset, problem, reduction, bias, until, seed, result, spent)

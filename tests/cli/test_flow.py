@@ -97,6 +97,8 @@ def test_own_data_and_early_stops(run: Callable[..., Any], tmp_path: Path) -> No
         (("--reduction", "sum", "--loss", "cross"), "unknown loss"),
         (("--reduction", "sum", "--device", "tpu"), "tpu"),
         (("--reduction", "max"), "max"),
+        (("--reduction", "sum", "--runs", "1000000000"), "GB"),
+        (("--reduction", "sum", "--until", "1", "--width", "1" + "0" * 25), "GB"),
         ((), "reduction"),
         (("--reduction", "sum", "--label", "y"), "--data"),
     ],
