@@ -10,8 +10,8 @@ Methods, with g = ∇loss and Δ_k = θ_k - θ_{k-1}, Δ_0 = 0:
 
 * ``GradientDescent``: θ - η g(θ); with ``Sampling`` it is stochastic gradient descent;
 * ``HeavyBall`` (Polyak 1964): θ - η g(θ) + β Δ;
-* ``Nesterov``: y = θ + β_k Δ, y - η g(y). β_k is a number, a function of k, or "convex": k/(k+3) (Su, Boyd & Candès
-  2016, r = 3); ``Nesterov.strongly_convex(mu, L)`` is (√κ - 1)/(√κ + 1), κ = L/μ (Nesterov 2004, 2.2.22);
+* ``Nesterov``: y = θ + β_k Δ, y - η g(y). β_k is a number, a function of k, or "convex": (k-1)/(k+2) for k >= 1 (Su,
+  Boyd & Candès 2016, (1)); ``Nesterov.strongly_convex(mu, L)`` is (√κ - 1)/(√κ + 1), κ = L/μ (Nesterov 2004, 2.2.22);
 * ``NormalizedGradientDescent``: θ - η g/‖g‖ over all parameters together, and no step where g = 0;
 * ``SignDescent``: θ - η sign(g), sign(0) = 0.
 
@@ -136,7 +136,7 @@ class Nesterov:
 
     def momentum_at(self, k: int) -> float:
         if isinstance(self.momentum, str):
-            return k / (k + 3.0)
+            return max(k - 1.0, 0.0) / (k + 2.0)
         return float(self.momentum(k) if callable(self.momentum) else self.momentum)
 
     def update(self, gradient: Any, theta: Any, previous: Any, eta: Any, beta: Any) -> Any:
@@ -146,7 +146,7 @@ class Nesterov:
 
 @dataclass(frozen=True)
 class NormalizedGradientDescent:
-    """θ - η g/‖g‖, no step where ‖g‖² is zero or underflows (‖g‖ < 1e-162)."""
+    """θ - η g/‖g‖, no step where g = 0."""
 
     memory: bool = False
 
@@ -154,7 +154,14 @@ class NormalizedGradientDescent:
         return 0.0
 
     def update(self, gradient: Any, theta: Any, previous: Any, eta: Any, beta: Any) -> Any:
+        from torch import finfo, full_like, where
+
         g = gradient(theta)
+        squares = (g * g).sum()
+        # Where squares leave the range, g is scaled first; by constants, so that nothing new can switch nearby.
+        far, scale = finfo(g.dtype).max ** 0.75, finfo(g.dtype).max ** 0.6875
+        big = where(squares > far, full_like(squares, 1.0 / scale), full_like(squares, 1.0))
+        g = g * where(squares < 1.0 / far, full_like(squares, scale), big)
         size = (g * g).sum().sqrt()
         return theta - eta * g / (size + (size == 0))
 
@@ -208,6 +215,8 @@ def descend(
     from numerics.descent_loop import run
 
     options = options or RunOptions()
+    if not callable(loss) or not callable(getattr(method, "update", None)):
+        raise NumericsError("loss is a function and method one such as GradientDescent()")
     begun = begin(start, resume, copies=1 + method.memory)
     layout, size, lanes = begun.layout, begun.size, len(begun.state)
     times = read_iterations(iterations, record_at, begun.first)

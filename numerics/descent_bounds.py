@@ -11,10 +11,10 @@ The error e = z - z* obeys e_{k+1} = DΦ_k(z_k) e_k + δ_k + O(|e_k|²), and
   ellipsoid of least trace around both, L_{k+1} L_{k+1}ᵀ = (1 + b/a) DΦ L Lᵀ DΦᵀ + (1 + a/b) N diag(d²), where a and b
   are the Frobenius norms of the two. |L|_F grows by sums, as the products of the matrices DΦ do; their norms multiplied
   would grow for every momentum method, whose companion matrix has norm above 1 and spectral radius below;
-* the second-order term is probed: |Φ(z+s) - Φ(z) - DΦ s| at a length |s| well above |e|, scaled by (|e|/|s|)² and by 4N
-  for the directions that were not probed;
-* where a switch (an activation, a sign, a projection's border) is within its own error of zero, the branch that exact
-  arithmetic takes is not known, and the bound is inf from there on.
+* the second-order term is probed in extended precision: |Φ(z±s) - Φ(z) ∓ DΦ s| at the length |s| = 4|e|, scaled by
+  (|e|/|s|)² and by 4N for the directions that were not probed;
+* where a switch (an activation, a sign, a projection's border, the zero of a root or a denominator) is within its own
+  error of zero, to second order, the branch that exact arithmetic takes is not known: the bound is inf from there on.
 
 The bound is |c_i| + |row i of L|. A contraction keeps it at δ/(1 - |DΦ|); an expansion makes it grow, and once it
 exceeds 1e-3 of the iterate's size, linearisation is no evidence any more and the bound is inf: "undecided". The
@@ -38,7 +38,7 @@ from numerics.descent_types import Array
 Bools = NDArray[np.bool_]
 
 BLOWN = 1e-3  # of the largest iterate so far
-PROBE = 1e-5  # likewise, the length at which the second-order term is probed
+PROBE = 4.0  # of the error, the length at which the second-order term is probed
 FADE = 0.5  # how fast the recent size of δ forgets
 DOUBT = 2.0**-5  # of δ, and
 FLOOR = 2.0**-60  # of the iterate: what extended precision may be wrong by
@@ -51,19 +51,21 @@ class Linearised:
 
     Attributes:
         J: (B, M, N). wide: (B, M) values in extended precision. second: (B, M) second-order term within the error.
-        turn: (B, m, N) derivative of the switches. gap: (B, m) their sizes, less their own rounding.
+        turn: (B, m, N) derivative of the switches, bend: (B, m) their second-order term within the error.
+        gap: (B, m) their sizes, less their own rounding.
     """
 
     J: Array
     wide: Any
     second: Array
     turn: Array
+    bend: Array
     gap: Array
 
     def clear(self, centre: Array, L: Array) -> Bools:
         """(B,) lanes in which no switch can change sign within twice centre + L·(unit ball)."""
         with np.errstate(invalid="ignore"):
-            reach = np.abs(along(self.turn, centre)) + rows(np.matmul(self.turn, L))
+            reach = np.abs(along(self.turn, centre)) + rows(np.matmul(self.turn, L)) + self.bend
             return np.asarray((self.gap > 2.0 * reach).all(axis=1), dtype=np.bool_)
 
 
@@ -80,12 +82,11 @@ def rows(L: Array) -> Array:
 
 
 def linearise(
-    traced: Traced, z: Tensor, rest: tuple[Tensor, ...], extent: Array, scale: Array, seed: int
+    traced: Traced, z: Tensor, rest: tuple[Tensor, ...], extent: Array, seed: int
 ) -> Linearised:
     """``traced`` at z (B, N), with further arguments ``rest``; the error of z is at most ``extent`` (B, N).
 
     Args:
-        scale: (B,) size of the iterates; the second-order term is probed at 1e-5 of it, or at four times the extent.
         seed: of the direction that is probed; the lanes share its signs, so that none depends on the others.
     """
     if traced.push is None:
@@ -96,20 +97,24 @@ def linearise(
     with torch.no_grad(), np.errstate(all="ignore"):
         basis = torch.eye(size, dtype=z.dtype, device=z.device)[:, None, :].expand(size, *z.shape)
         pushed, switching = traced.push(z, basis, *rest)
-        plain, plain_switch = (as_array(a) for a in traced.full(z, *rest))
-        J = as_array(pushed).transpose(1, 2, 0)
+        plain_switch = as_array(traced.full(z, *rest)[1])
+        J, turn = (as_array(a).transpose(1, 2, 0) for a in (pushed, switching))
         exact, exact_switch = wide.evaluate(traced.full, z, *rest)
         signs = np.where(np.random.Generator(np.random.Philox(seed)).random(size) < 0.5, -1.0, 1.0)
-        length = np.maximum(4.0 * total, PROBE * scale)
-        length = np.where(length > 0, length, 1.0)
-        shift = np.where((total > 0)[:, None], extent, 1.0) * signs
-        shift *= (length / np.sqrt((shift**2).sum(axis=1)))[:, None]
-        away = torch.as_tensor(shift, dtype=z.dtype, device=z.device)
-        second = np.abs(as_array(traced.value(z + away, *rest)) - plain - along(J, shift))
-        second *= (4.0 * size * (total / length) ** 2)[:, None]
+        shift = PROBE * extent * signs
+        along_shift, turned = along(J, shift), along(turn, shift)
+        second, bend = np.zeros_like(along_shift), np.zeros_like(turned)
+        if total.any():
+            middle = wide.widen(z)
+            for side in (1.0, -1.0):
+                value, switch = wide.evaluate(traced.full, middle + side * shift, *rest)
+                second = np.maximum(second, np.abs(value - exact - side * along_shift))
+                bend = np.maximum(bend, np.abs(switch - exact_switch - side * turned))
+            unprobed = np.where(total > 0, 4.0 * size / PROBE**2, 0.0)[:, None]
+            second, bend = second.astype(np.float64) * unprobed, bend.astype(np.float64) * unprobed
         rounding = 2.0 * np.abs(plain_switch - exact_switch)
         gap = (np.abs(exact_switch) - rounding).astype(np.float64)
-    return Linearised(J, exact, second, as_array(switching).transpose(1, 2, 0), gap)
+    return Linearised(J, exact, second, turn, bend, gap)
 
 
 class Enclosure:
@@ -147,7 +152,7 @@ class Enclosure:
 
     def linearise(self, traced: Traced, z: Tensor, *rest: Tensor, seed: int) -> Linearised:
         """``traced`` at z (B, N); ``rest`` are its further arguments."""
-        return linearise(traced, z, rest, self.error, self.scale, seed)
+        return linearise(traced, z, rest, self.error, seed)
 
     def read(self, value: Linearised, shown: Array) -> Array:
         """(B, M) bounds on the error of ``shown``, computed values of the function that was linearised."""

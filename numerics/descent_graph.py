@@ -3,8 +3,8 @@
 Tracing (``make_fx``) turns a function with gradients inside into a list of elementary ``aten`` operations. That serves
 three purposes: running it costs no transformation per call; ``numerics.descent_wide`` can evaluate the same list in a
 wider float; and every point where the function is not smooth stands in it as an operation (a comparison, a ReLU, an
-absolute value), whose argument is returned beside the value. As long as no such *switch* can change sign within the
-error, the linearisation is that of the true trajectory too.
+absolute value, a root or a quotient at zero: x/sqrt(x·x) is a sign), whose argument is returned beside the value. As
+long as no such *switch* can change sign within the error, the linearisation is that of the true trajectory too.
 
 This module imports torch at its top; nothing imports it before an iteration is run.
 """
@@ -27,6 +27,9 @@ ATEN = torch.ops.aten
 RESHAPED = {ATEN.view.default, ATEN._unsafe_view.default}
 COMPARED = {"gt", "ge", "lt", "le", "eq", "ne", "maximum", "minimum"}
 SIGNED = {"relu", "abs", "sgn", "sign", "leaky_relu", "leaky_relu_backward"}
+STOPPED = {ATEN.detach.default, ATEN.alias.default}
+# Singular where their first argument is this.
+SINGULAR = {"sqrt": 0.0, "rsqrt": 0.0, "reciprocal": 0.0, "log": 0.0, "log1p": -1.0}
 SHAPED = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"}
 
 
@@ -36,13 +39,19 @@ def operation(node: Node) -> str:
 
 
 def trace(function: Callable[..., Any], *example: Tensor) -> GraphModule:
-    """The graph of ``function`` without operations that write in place."""
+    """The graph of ``function`` without operations that write in place.
+
+    A gradient inside has been taken by then, so what was held constant in it (``detach``) is a number like any other:
+    the iteration depends on it, and so must its derivative.
+    """
     # The tracer tells arguments apart by their identity.
     apart = [argument.clone() for argument in example]
     graph: GraphModule = make_fx(functionalize(function, remove="mutations"))(*apart)
     for node in graph.graph.nodes:
         if node.target in RESHAPED:
             node.target = ATEN.reshape.default
+        if node.target in STOPPED:
+            node.replace_all_uses_with(node.args[0])
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph
@@ -54,12 +63,23 @@ def _pairs(node: Node) -> list[tuple[Any, Any]]:
     if name in SIGNED:
         # leaky_relu_backward(gradient, self, ...): the others have self in front
         return [(args[1] if name == "leaky_relu_backward" else args[0], 0.0)]
+    if name in SINGULAR:
+        return [(args[0], SINGULAR[name])]
+    if name == "div":
+        return [(args[1], 0.0)]
+    if name == "linalg_vector_norm":
+        return [(node, 0.0)]
+    if name == "pow":
+        power = args[1]
+        # From 2 on it has two derivatives.
+        smooth = isinstance(power, (int, float)) and (power >= 2 or power in (0, 1))
+        return [] if smooth else [(args[0], 0.0)]
     if name in COMPARED:
         return [(args[0], args[1])]
     if name == "threshold_backward":
         source, level = args[1], args[2]
         # The backward of a ReLU looks at its result, which is zero with all its derivatives.
-        while isinstance(source, Node) and operation(source) in {"detach", "alias", "relu"}:
+        while isinstance(source, Node) and operation(source) == "relu":
             source = source.args[0]
         return [(source, level)]
     if name in {"clamp", "clamp_min", "clamp_max"}:
@@ -82,9 +102,15 @@ def switches(graph: Graph, variable: Node) -> list[tuple[Node, Any, Any]]:
             continue
         moving.add(node)
         for a, b in _pairs(node):
-            if {a, b} & moving:
+            # Truth values move where the comparison that made them does.
+            if {a, b} & moving and not (_is_truth(a) or _is_truth(b)):
                 found.setdefault((a, b), node)
     return [(node, a, b) for (a, b), node in found.items()]
+
+
+def _is_truth(x: Any) -> bool:
+    meta = x.meta.get("tensor_meta") if isinstance(x, Node) else None
+    return meta is not None and meta.dtype is torch.bool
 
 
 def _with_switches(graph: GraphModule) -> GraphModule:
@@ -93,9 +119,10 @@ def _with_switches(graph: GraphModule) -> GraphModule:
     variable = next(iter(inner.nodes))
     rows = []
     for node, a, b in switches(inner, variable):
-        with inner.inserting_before(node):
+        with inner.inserting_after(node) if a is node else inner.inserting_before(node):
             kind = ATEN.sub.Tensor if isinstance(b, Node) else ATEN.sub.Scalar
             difference = inner.call_function(kind, (a, b))
+        with inner.inserting_after(difference):
             rows.append(inner.call_function(ATEN.reshape.default, (difference, [-1])))
     (output,) = (node for node in inner.nodes if node.op == "output")
     with inner.inserting_before(output):

@@ -8,6 +8,7 @@ inexact inner solution is covered like rounding. For monotone F, |DG⁻¹| <= 1 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ class Implicit:
         # The error of z' is not known yet; that of z stands in for it, which is right for monotone F, and is corrected.
         guess = np.where(enclosure.known[:, None], enclosure.error, 0.0)
         guess += 2.0**-56 * enclosure.scale[:, None]
-        found = linearise(residual, new, (z, *rest), guess, enclosure.scale, k)
+        found = linearise(residual, new, (z, *rest), guess, k)
         size = guess.shape[1]
         with np.errstate(all="ignore"):
             fine = np.asarray(np.isfinite(found.J).all(axis=(1, 2)), dtype=np.bool_)
@@ -125,4 +126,5 @@ class Implicit:
             longer = np.linalg.norm(reach, axis=1) / np.linalg.norm(guess, axis=1)
             longer = np.where(longer > 1.0, longer, 1.0) ** 2  # also where both are zero
             second = along(np.abs(inverse), found.second) * longer[:, None]
+            found = replace(found, bend=found.bend * longer[:, None])
         return inverse, local, second, found.clear(centre, L) & fine

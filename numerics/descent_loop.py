@@ -19,6 +19,7 @@ from numerics import descent_wide as wide
 from numerics.descent_bounds import Enclosure, as_array
 from numerics.descent_graph import Traced, compiled, traced
 from numerics.descent_implicit import Implicit
+from numerics.descent_setup import brief
 from numerics.descent_types import (
     LIMIT,
     LIMIT_SINGLE,
@@ -68,7 +69,7 @@ class Loop:
         self.shown: Traced | None = None
         if dynamics.quantities is not None:
             self.shown = traced(dynamics.quantities, self.z, directions=directions)
-        why = why or self._untraced()
+        why = why or self._untraced(before, example)
         if not why:
             error = dynamics.start_error
             start = as_array(self.z)
@@ -99,13 +100,19 @@ class Loop:
             return f"the state has {self.size} numbers; raise bound_limit for a bound"
         return ""
 
-    def _untraced(self) -> str:
+    def _untraced(self, before: tuple[Tensor, ...], example: tuple[Tensor, ...]) -> str:
         if self.enclosure is None and not self.dynamics.options.bound:
             return ""
         for graph in (self.update, self.shown):
             if graph is not None and (graph.reason or wide.missing(graph.full)):
                 names = ", ".join(wide.missing(graph.full))
                 return graph.reason or f"no bound is known for the operations {names}"
+        try:
+            wide.evaluate(self.update.full, *before, self.z, *example)
+            if self.shown is not None:
+                wide.evaluate(self.shown.full, self.z)
+        except (TypeError, ValueError, IndexError, KeyError, NotImplementedError) as error:
+            return f"no bound is known for an operation in this form ({brief(error)})"
         return ""
 
     def _runner(self, example: tuple[Tensor, ...]) -> Callable[..., tuple[Tensor, Tensor | None]]:

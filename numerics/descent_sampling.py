@@ -36,6 +36,8 @@ class Sampling:
     _epochs: dict[tuple[int, int], Ints] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not all(isinstance(k, (int, np.integer)) for k in (self.size, self.batch, self.seed)):
+            raise NumericsError("size, batch and seed must be whole numbers")
         if self.size < 1 or self.batch < 1:
             raise NumericsError(f"size {self.size} and batch {self.batch} must be at least 1")
         if not self.replace and self.batch > self.size:

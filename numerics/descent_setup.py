@@ -50,6 +50,11 @@ def begin(
     return Begun(resume.state, resume.state_error, layout, size, resume.next_iteration)
 
 
+def brief(error: Exception) -> str:
+    """The kind of an error of the user's own function, and the first line of what it says."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+
+
 def check_start(
     function: Callable[..., Any], dynamics: Dynamics, name: str, shape: tuple[int, ...]
 ) -> None:
@@ -68,9 +73,12 @@ def check_start(
         given.append(torch.as_tensor(dynamics.rows(dynamics.first), device=device))
     try:
         value = torch.func.vmap(lambda q, *r: function(unflat(q, dynamics.layout), *r))(z, *given)
-    except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        text = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
-        raise NumericsError(f"the {name} cannot be evaluated over a batch: {text}") from error
+    except Exception as error:
+        raise NumericsError(
+            f"the {name} cannot be evaluated over a batch: {brief(error)}"
+        ) from error
+    if not isinstance(value, torch.Tensor):
+        raise NumericsError(f"the {name} returns {type(value).__name__}; return a tensor")
     if value.shape != (len(z), *shape):
         wanted = f"of shape {shape}" if shape else "a scalar"
         found = tuple(value.shape[1:])
@@ -101,7 +109,10 @@ def with_quantities(dynamics: Dynamics, quantities: Mapping[str, Quantity] | Non
     )
     parts = []
     for name, quantity in quantities.items():
-        value = quantity(unflat(z, dynamics.layout))
+        try:
+            value = quantity(unflat(z, dynamics.layout))
+        except Exception as error:
+            raise NumericsError(f"quantity {name!r} cannot be evaluated: {brief(error)}") from error
         if not isinstance(value, torch.Tensor) or value.ndim > 1 or value.numel() == 0:
             raise NumericsError(f"quantity {name!r}: return a tensor, a scalar or a vector")
         parts.append((name, value.numel()))

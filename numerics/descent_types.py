@@ -164,6 +164,17 @@ class Dynamics:
     options: RunOptions = field(default_factory=RunOptions)
 
 
+def real_array(value: ArrayLike) -> Array:
+    """A copy in float64.
+
+    Raises:
+        TypeError, ValueError: no numbers, or complex ones, whose imaginary parts numpy would drop.
+    """
+    if np.iscomplexobj(value):
+        raise TypeError("complex numbers; give real and imaginary parts as parameters")
+    return np.array(value, dtype=np.float64)
+
+
 def read_start(start: Mapping[str, ArrayLike]) -> dict[str, Array]:
     """The start as arrays (B, ...), finite, one B for all.
 
@@ -175,7 +186,7 @@ def read_start(start: Mapping[str, ArrayLike]) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     for name, value in start.items():
         try:
-            array = np.array(value, dtype=np.float64)
+            array = real_array(value)
         except (TypeError, ValueError) as error:
             raise NumericsError(f"start[{name!r}] is no array of real numbers: {error}") from None
         if array.ndim == 0 or array.size == 0:

@@ -264,10 +264,23 @@ def _name(node: Node) -> str:
     return str(node.target).removeprefix("aten.").split(".")[0].rstrip("_")
 
 
+def _has_meaning(node: Node) -> bool:
+    if node.kwargs.get("rounding_mode") is not None:
+        return False
+    if _name(node) == "_to_copy" and node.kwargs.get("dtype") is not None:
+        # Numbers that are cut to whole ones, or to truth values, jump.
+        if not hasattr(node.args[0], "meta"):
+            return True  # a number
+        to = node.kwargs["dtype"].is_floating_point  # type: ignore[union-attr]
+        source = node.args[0].meta.get("tensor_meta")
+        return bool(to or (source is not None and not source.dtype.is_floating_point))
+    return _name(node) in TABLE
+
+
 def missing(graph: GraphModule) -> tuple[str, ...]:
     """Operations of the graph that have no wide meaning."""
     called = [n for n in graph.graph.nodes if n.op == "call_function" and n.target is not getitem]
-    return tuple(sorted({_name(n) for n in called} - TABLE.keys()))
+    return tuple(sorted({_name(n) for n in called if not _has_meaning(n)}))
 
 
 def evaluate(graph: GraphModule, *arguments: Any) -> Any:

@@ -36,6 +36,7 @@ from numerics.descent_types import (
     StepSize,
     read_iterations,
     read_step,
+    real_array,
     unflat,
 )
 from numerics.errors import NumericsError
@@ -99,7 +100,7 @@ class Operator:
 
 def _matrix(name: str, value: ArrayLike, ndim: int) -> Array:
     try:
-        array = np.array(value, dtype=np.float64)
+        array = real_array(value)
     except (TypeError, ValueError) as error:
         raise NumericsError(f"{name} is no array of real numbers: {error}") from None
     if array.ndim != ndim or array.size == 0 or not np.isfinite(array).all():

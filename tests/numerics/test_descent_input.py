@@ -66,6 +66,10 @@ def run(
         ({"loss": lambda p: torch.log(p["x"]).sum()}, "not finite at the start in lanes"),
         ({"quantities": {"q": lambda p: p["x"].reshape(1, 3)}}, "scalar or a vector"),
         ({"lane_numbers": [1]}, "lane_numbers: give 4"),
+        ({"start": {"x": np.full((2, 3), 1j)}}, "complex"),
+        ({"loss": lambda p: 1 / 0}, "ZeroDivisionError"),
+        ({"loss": 3}, "loss is a function"),
+        ({"quantities": {"q": lambda p: p["w"]}}, "quantity 'q' cannot be evaluated: KeyError"),
     ],
 )
 def test_bad_input(more: dict[str, Any], match: str) -> None:
@@ -86,11 +90,17 @@ def test_bad_input(more: dict[str, Any], match: str) -> None:
         (lambda: Sampling(size=0, batch=1, seed=0), "at least 1"),
         (lambda: Sampling(size=2, batch=3, seed=0, replace=False), "replace=True"),
         (lambda: Sampling(size=2, batch=1, seed=-1), "seed"),
+        (lambda: Sampling(size=2, batch=1, seed=0.5), "whole numbers"),  # type: ignore[arg-type]
     ],
 )
 def test_bad_options(build: Callable[[], Any], match: str) -> None:
     with pytest.raises(NumericsError, match=match):
         build()
+
+
+def test_a_method_is_no_name() -> None:
+    with pytest.raises(NumericsError, match="GradientDescent"):
+        run("gd")  # type: ignore[arg-type]
 
 
 def test_a_result_does_not_resume_another_method() -> None:
