@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import grad, grad_and_value, hessian, jvp, vmap
 
+from numerics.descent_graph import COMPARED, SHAPED, SIGNED, operation, trace
 from numerics.errors import NumericsError
 
 Array = NDArray[np.float64]
@@ -110,7 +111,7 @@ class Fields:
         def switch_slope(theta: Tensor, pattern: Tensor, index: Tensor) -> Tensor:
             return grad(lambda a: switches_at(a, pattern).index_select(0, index[None])[0])(theta)
 
-        self.loss_at, self.switches_at = loss_at, switches_at
+        self.loss_at, self.switches_at, self.slope_at = loss_at, switches_at, slope
         self.loss: Callable[..., Tensor] = vmap(loss_at)
         self.slope: Callable[..., Tensor] = vmap(slope)
         self.hessian: Callable[..., Tensor] = vmap(hessian(loss_at))
@@ -137,6 +138,10 @@ def _with_gradient(
     return batched
 
 
+def _raised(what: str, error: Exception) -> str:
+    return f"{what} cannot be evaluated at the start: {type(error).__name__}: {error}; repair it"
+
+
 def _scalar(what: str, function: Callable[[], Any], theta: Tensor) -> None:
     """Call a function of one trajectory and insist on a scalar of the state's type."""
     try:
@@ -146,6 +151,8 @@ def _scalar(what: str, function: Callable[[], Any], theta: Tensor) -> None:
             f"{what} cannot be called as it is declared: {error}; without switches it takes "
             "(params), with switches the loss takes (params, pattern)"
         ) from error
+    except Exception as error:
+        raise NumericsError(_raised(what, error)) from error
     if not isinstance(value, Tensor):
         raise NumericsError(f"{what} returns {type(value).__name__}; return a torch tensor")
     if value.shape != ():
@@ -167,14 +174,16 @@ def check_functions(
 
     Raises:
         NumericsError: a value that is no scalar, another type than the parameters', switches that
-            are not (S,), a loss or a gradient that is not finite at the start, or code that cannot
-            be vectorised.
+            are not (S,), a loss or a gradient that is not finite at the start, a loss that is not
+            the same when it is evaluated again, or code that raises or cannot be vectorised.
     """
     first = theta[0]
     try:
         signs = fields.switches_at(first, None)
     except TypeError as error:
         raise NumericsError(f"switches takes (params, pattern): {error}") from error
+    except Exception as error:
+        raise NumericsError(_raised("switches", error)) from error
     if not isinstance(signs, Tensor) or signs.ndim != 1:
         raise NumericsError("switches must return a tensor (S,) for one trajectory")
     pattern = signs > 0
@@ -190,14 +199,24 @@ def check_functions(
         if fields.switches(theta, patterns).shape != patterns.shape:
             raise NumericsError("switches must return the same shape (S,) with and without pattern")
         values, slopes = fields.loss(theta, patterns), fields.slope(theta, patterns)
+        again = fields.loss(theta, patterns)
         for quantity in fields.quantities.values():
             quantity(theta)
-    except RuntimeError as error:
+    except NumericsError:
+        raise
+    except Exception as error:
         raise NumericsError(
             "the loss, the switches or a quantity cannot be vectorised and differentiated: use "
             "torch operations on the parameters only, torch.where in place of if, and nothing in "
             f"place: {error}"
         ) from error
+    # On a GPU sums may be taken in another order.
+    if not torch.allclose(
+        values, again, rtol=0 if theta.device.type == "cpu" else 1e-5, equal_nan=True, atol=0
+    ):
+        raise NumericsError(
+            "the loss has other values when it is evaluated again; draw its random numbers before"
+        )
     for what, array in (("loss", values), ("gradient", slopes)):
         bad = torch.nonzero(~torch.isfinite(array.reshape(theta.shape[0], -1)).all(dim=1))
         if bad.numel():
@@ -207,6 +226,26 @@ def check_functions(
                 "rescale the data"
             )
     return patterns
+
+
+JUMPS = SIGNED | (COMPARED - {"eq", "ne"}) | {"threshold_backward", "hardtanh_backward", "sort"}
+JUMPS |= {"clamp", "clamp_min", "clamp_max", "amax", "amin", "max", "min", "topk", "argmax"}
+JUMPS |= {"argmin", "floor", "ceil", "round", "trunc", "frac", "fmod", "remainder"}
+
+
+def undeclared(fields: Fields, theta: Tensor, pattern: Tensor) -> list[str]:
+    """Names of operations in the gradient of the loss that may jump, at states (R, N) and patterns (R, S).
+
+    A declared switch leaves no trace: for a given pattern both functions are smooth. Equality with a number, as in the
+    derivative of a norm, is met at single points only, and is not listed.
+    """
+    graph = trace(lambda a: fields.slope_at(a, pattern[0]), theta[0]).graph
+    moving, found = {next(iter(graph.nodes))}, set()
+    for node in graph.nodes:
+        if moving.intersection(node.all_input_nodes) and operation(node) not in SHAPED:
+            moving.add(node)
+            found |= {operation(node)} & JUMPS
+    return sorted(found)
 
 
 def host(a: Tensor) -> Array:

@@ -7,7 +7,8 @@ module needs torch only when it is called.
 The method is DOP853 (order 8, dense output of order 7) with a step size of its own for each lane.
 A loss whose gradient jumps declares where, by *switch functions* that change their sign there; each
 sign change is located on the dense output and the step is repeated so that it ends on it. Without
-that declaration a jump costs the method its order and the error bound its meaning.
+that declaration a jump costs the method its order and the error bound its meaning: where an
+operation in the loss may jump, a warning says so and the bounds are infinite.
 
 ``GenericResult.radius`` is an estimate of a bound on the Euclidean error, computed in floating
 point along the trajectory (``numerics.generic_bound``); it is not an enclosure. It becomes infinite
@@ -16,6 +17,7 @@ where the error outgrows what it can follow.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -92,14 +94,28 @@ def generic_flow(
     import torch
 
     from numerics.generic_engine import Engine, Setup
-    from numerics.generic_field import DTYPES, Fields, Layout, check_functions, device_of, host
+    from numerics.generic_field import (
+        DTYPES,
+        Fields,
+        Layout,
+        check_functions,
+        device_of,
+        host,
+        undeclared,
+    )
     from numerics.generic_step import Stepper
     from numerics.generic_watch import Watch
 
+    if not isinstance(quantities, (Mapping, type(None))):
+        raise NumericsError("quantities must map names to functions of the parameters")
     for name, function in (("loss", loss), *(quantities or {}).items()):
         if not callable(function):
             raise NumericsError(f"{name} is no function; give one that takes the parameters")
+    if switches is not None and not callable(switches):
+        raise NumericsError("switches is no function; give one that takes (params, pattern)")
     options = options or GenericOptions()
+    if not isinstance(options, GenericOptions):
+        raise NumericsError(f"options is {options!r}; use GenericOptions(...)")
     arrays = checked_start(start)
     layout = Layout(arrays)
     end = checked_until(until, layout.lanes)
@@ -118,6 +134,16 @@ def generic_flow(
         pattern = check_functions(fields, y, quantities or {})
         rounded = flat[chosen] - host(y)
         radius = np.linalg.norm(rounded, axis=1)
+        if first == 0:
+            jumps = undeclared(fields, y, pattern)
+            if jumps:
+                warnings.warn(
+                    f"the gradient of the loss may jump in {', '.join(jumps)}; declare it by switches, or there is no "
+                    "error bound, and steps become tiny where it does",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+                setup = replace(setup, options=replace(options, bound="none"))
         watch = Watch(fields, y, times, states=record_states and times.size > 0)
         engine = Engine(setup, y, pattern, end[chosen], radius, watch)
         engine.run()

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from numerics.descent_types import real_array
 from numerics.errors import NumericsError
 from numerics.problem import FlowStatus
 
@@ -40,7 +42,7 @@ class GenericOptions:
     """
 
     bound: str = "auto"
-    max_steps: int = 100_000
+    max_steps: int = 20_000
     max_kinks: int = 20_000
     first_step: float | None = None
     fixed_step: float | None = None
@@ -96,7 +98,8 @@ class GenericResult:
         status: (B,) of ``FlowStatus``. reason: (B,) text, empty for ``ok``. t: (B,).
         params: the final state, name by name, each (B, ...).
         radius: (B,) estimated bound on the Euclidean error of a lane's whole state at ``t``;
-            infinite where there is none. See ``numerics.generic_flow`` for what it rests on.
+            infinite where there is none, and everywhere if the loss may jump without a declared
+            switch. See ``numerics.generic_flow`` for what it rests on.
         loss: (B,) at ``t``.
         events: the switches, ordered by lane and time. kinks: (B,) how many.
         steps: (B,) accepted steps. rejected: (B,) attempts that were not.
@@ -147,7 +150,7 @@ def checked_start(start: Mapping[str, ArrayLike]) -> dict[str, Array]:
         if not isinstance(name, str):
             raise NumericsError(f"the parameter name {name!r} is no string; name each by a string")
         try:
-            array = np.array(value, dtype=np.float64)
+            array = real_array(value)
         except (TypeError, ValueError) as error:
             raise NumericsError(f"start[{name!r}] is no array of real numbers: {error}") from None
         if array.ndim == 0 or array.size == 0:
@@ -166,9 +169,16 @@ def checked_start(start: Mapping[str, ArrayLike]) -> dict[str, Array]:
     return arrays
 
 
+def _numbers(name: str, value: ArrayLike) -> Array:
+    try:
+        return real_array(value)
+    except (TypeError, ValueError) as error:
+        raise NumericsError(f"{name} is no array of real numbers: {error}") from None
+
+
 def checked_until(until: float | ArrayLike, lanes: int) -> Array:
     """(B,) positive end times."""
-    end = np.array(until, dtype=np.float64)
+    end = _numbers("until", until)
     if end.ndim == 0:
         end = np.full(lanes, float(end))
     if end.shape != (lanes,):
@@ -182,6 +192,8 @@ def checked_tolerances(rtol: float, atol: float, dtype: str) -> None:
     """Positive tolerances that the arithmetic can follow."""
     if dtype not in FINEST:
         raise NumericsError(f"unknown dtype {dtype!r}; use one of: {', '.join(FINEST)}")
+    if not (isinstance(rtol, Real) and isinstance(atol, Real)):
+        raise NumericsError(f"rtol = {rtol!r} and atol = {atol!r}: both must be numbers")
     if not (math.isfinite(rtol) and math.isfinite(atol) and rtol > 0 and atol > 0):
         raise NumericsError(
             f"rtol = {rtol} and atol = {atol}: both must be positive; use rtol=1e-9, atol=1e-16"
@@ -194,7 +206,7 @@ def checked_times(record_at: ArrayLike | None, end: Array) -> Array:
     """(K,) increasing times in [0, the latest end]."""
     if record_at is None:
         return np.zeros(0)
-    times = np.array(record_at, dtype=np.float64)
+    times = _numbers("record_at", record_at)
     if times.ndim != 1 or times.size == 0:
         raise NumericsError(f"record_at has shape {times.shape}; give a list of times, or None")
     if not np.all(np.isfinite(times) & (times >= 0)) or np.any(np.diff(times) <= 0):

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from numerics.descent_types import real_array
 from numerics.errors import NumericsError
 
 Array = NDArray[np.float64]
@@ -39,7 +40,7 @@ class Model(Protocol):
 
 def _finite(name: str, value: ArrayLike, dimensions: tuple[int, ...]) -> Array:
     try:
-        array = np.array(value, dtype=np.float64)
+        array = real_array(value)
     except (TypeError, ValueError) as error:
         raise NumericsError(f"{name} is not an array of real numbers: {error}") from None
     if array.ndim not in dimensions or array.size == 0 or not np.isfinite(array).all():

@@ -20,6 +20,7 @@ from numerics.models import (
 )
 
 START = {"x": [0.3, 0.1]}
+NOISE = np.random.default_rng(0)
 
 
 def square(p: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -58,6 +59,17 @@ def square(p: dict[str, torch.Tensor]) -> torch.Tensor:
         ({"loss": lambda p: torch.log(p["x"] - 0.2)}, "loss is not finite at the start.* 1;"),
         ({"loss": lambda p: torch.sqrt(p["x"] - 0.1)}, "gradient is not finite.*trajectory 1"),
         ({"loss": lambda p: p["x"] if p["x"] > 0.2 else -p["x"]}, "cannot be vectorised"),
+        ({"loss": lambda p: p["w"]}, "the loss cannot be evaluated at the start: KeyError"),
+        ({"loss": lambda p: 1 / 0}, "ZeroDivisionError"),
+        ({"loss": lambda p: p["x"] ** 2 * NOISE.random()}, "other values when it is evaluated"),
+        ({"until": "a"}, "until is no array of real numbers"),
+        ({"record_at": "x"}, "record_at is no array of real numbers"),
+        ({"rtol": "x"}, "must be numbers"),
+        ({"options": 3}, "use GenericOptions"),
+        ({"quantities": ["q"]}, "quantities must map"),
+        ({"quantities": {"q": lambda p: p["w"]}}, "the quantity 'q' cannot be evaluated"),
+        ({"start": {"x": [1j]}}, "complex numbers"),
+        ({"switches": 3}, "switches is no function"),
         ({"quantities": {"q": lambda p: p["x"][None]}}, "quantity 'q' returns the shape"),
         ({"switches": lambda p, q: p["x"]}, "switches must return a tensor"),
         ({"switches": lambda p: p["x"][None]}, r"switches takes \(params, pattern\)"),
@@ -119,3 +131,28 @@ def test_bad_models_are_refused(model: Any, changes: dict[str, Any], message: st
 def test_the_reduction_has_no_default() -> None:
     with pytest.raises(TypeError, match="reduction"):
         DiagonalLinear(X=DATA["X"], y=DATA["y"], loss_name="logistic", depth=2)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda p: (p["x"] - 0.2).abs(),
+        lambda p: torch.relu(p["x"]) ** 2 + p["x"],
+        lambda p: torch.stack((p["x"], 0.5 - p["x"])).amax(),
+    ],
+)
+def test_kinks_that_are_not_declared_have_no_bound(loss: Any) -> None:
+    with pytest.warns(RuntimeWarning, match="declare it by switches"):
+        found = generic_flow(loss, START, until=0.01)
+    assert np.isinf(found.radius).all()
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_smooth_losses_need_no_switches() -> None:
+    """The derivative of a norm asks whether it is zero, which is no kink to declare."""
+    found = generic_flow(
+        lambda p: torch.linalg.norm(torch.stack((p["x"], p["x"] ** 2))) + torch.tanh(p["x"]),
+        START,
+        until=0.01,
+    )
+    assert found.ok.all() and np.isfinite(found.radius).all()
