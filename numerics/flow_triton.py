@@ -37,6 +37,7 @@ from numerics.state import eps_squared
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 DTYPES = {
     "float64": FlowOptions(order=8, rtol=1e-13),
@@ -86,7 +87,7 @@ def run_cuda(
         raise NumericsError("record_at has times, but quantities is empty; name what to record")
     out = launch(problem, end=end, wanted=wanted, record=times, dtype=dtype, options=options)
     result = result_of(problem, out, list(quantities), times, dtype, record_at is not None)
-    hard = np.flatnonzero(out.status == HANDOVER)
+    hard = np.flatnonzero((out.status == HANDOVER) | _starts_near_kink(problem))
     if hard.size:
         result = hand_over(problem, result, hard, end, list(quantities), record_at, options)
     if not keep_state:
@@ -103,6 +104,20 @@ def _end_times(until: float | ArrayLike, lanes: int) -> Array:
     if not np.all(np.isfinite(end) & (end >= 0)):
         raise NumericsError("until must be finite and >= 0 in every lane")
     return end
+
+
+def _starts_near_kink(problem: FlowProblem) -> Bools:
+    """(B,) lanes with a start within its error of a kink: what that does to the radii is the CPU engine's business."""
+    W0, v0, X = problem.W0, problem.v0, problem.X
+    top = np.maximum(np.abs(W0).max(axis=2), np.abs(v0))
+    unit = np.where(top > 0, top, 1.0)
+    w, v = W0 / unit[:, :, None], v0 / unit
+    norms = np.linalg.norm(X, axis=1)
+    error = (16.0 + 2.0 * X.shape[1]) * 2.0**-53 * np.sqrt((w * w).sum(axis=2) + v * v)
+    if problem.start_radius is not None:
+        error = error + problem.start_radius / unit
+    near = np.abs(w @ X.T) <= error[:, :, None] * norms
+    return np.asarray((near & (top > 0)[:, :, None] & (norms > 0)).any(axis=(1, 2)))
 
 
 def _wanted(quantities: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ import pytest
 
 from numerics import FlowOptions, FlowProblem, FlowResult, FlowStatus, NumericsError, integrate
 from numerics.ensemble_result import QUANTITIES
-from numerics.flow_triton import _mantissas, kernel_signature, run_cuda
+from numerics.flow_triton import _mantissas, _starts_near_kink, kernel_signature, run_cuda
 
 pytest.importorskip("triton", reason="triton exists for Linux only")
 
@@ -284,6 +284,20 @@ def test_meetings_of_kinks_are_handed_to_the_cpu_visibly(runs: Any) -> None:
     assert STATUSES[result.status[0]] is reference.status[0] is FlowStatus.ok
     gap, bound, _ = gap_and_bound(result, reference, slice(None))
     assert np.all(gap <= bound)
+
+
+def test_starts_within_an_error_of_a_kink_are_handed_over() -> None:
+    """The kernel decides a start by its pattern alone, the CPU engine enlarges its radii."""
+    X, W0 = np.array([[1.0, 1e-4], [0.0, 1.0]]), np.array([[[1.0, -3e-15]], [[1.0, 0.5]]])
+    problem = FlowProblem(
+        X, np.ones(2), "exponential", 1.0, W0, np.full((2, 1), 1.5), np.full(2, -300.0)
+    )
+    np.testing.assert_array_equal(_starts_near_kink(problem), [True, False])
+    wide = FlowProblem(
+        X, np.ones(2), "exponential", 1.0, W0, np.full((2, 1), 1.5), np.full(2, -300.0),
+        np.array([[0.0], [0.6]]),
+    )  # fmt: skip
+    np.testing.assert_array_equal(_starts_near_kink(wide), [True, True])
 
 
 def test_an_end_at_the_start(runs: Any) -> None:
