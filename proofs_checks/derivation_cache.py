@@ -1,9 +1,9 @@
 """Which derivations were verified before, by the same sources: kept in the user's cache directory.
 
 An entry says that all derivations of a statement were checked step by step, and succeeded. It counts for nothing but
-the same check: its key is a SHA-256 of every source of `theory`, of the statement as plain data, and of the versions of
-Python, sympy, mpmath and python-flint. An entry that is broken, or that was written for anything else, is not there.
-Failures are never kept.
+the same check: its key is a SHA-256 of every source and compiled file of `theory`, of the statement as plain data, and
+of the versions of Python, sympy, mpmath and python-flint. An entry that is broken, or that was written for anything
+else, is not there. Failures are never kept.
 
 Only registered statements whose derivations live in `theory` itself are kept, and only where its files are older than
 this process: what is loaded is then what is on the disk. Functions that are replaced in memory are not seen; set
@@ -26,6 +26,7 @@ from enum import Enum
 from fractions import Fraction
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from theory.statement import Statement
 FORMAT = "lemmata-verified-derivation/1"
 VARIABLE, OFF = "LEMMATA_CACHE", "off"
 CHECKERS = ("sympy", "mpmath", "python-flint")
+HEADER = 16  # bytes of a compiled file before its code: what source it was made from
 MOST_BYTES = 1 << 16  # of an entry
 
 
@@ -127,6 +129,8 @@ def _ours(path: Path) -> bool:
 def _sources() -> str | None:
     """SHA-256 of all sources of `theory`, names and bytes; None where they may differ from what is loaded.
 
+    Python loads a compiled file where that has the size and the second of the source, whatever is in it: so the
+    compiled files belong to what is hashed.
     They are looked at every time: some are loaded late, and may have been changed until then.
     """
     root = Path(theory.__file__ or "").parent
@@ -135,6 +139,8 @@ def _sources() -> str | None:
         # the change time as well: the other one can be set, and copies keep it
         if any(max(s.st_mtime, s.st_ctime) >= theory.LOADED_AT for _, s in found):
             return None
+        made = [Path(cache_from_source(str(file))) for file, _ in found]
+        found += [(file, file.stat()) for file in made if file.is_file()]
         seen = tuple((f, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for f, s in found)
         return _digest(root, seen) if seen else None
     except (OSError, ValueError):
@@ -146,7 +152,10 @@ def _digest(root: Path, seen: tuple[tuple[Path, int, int, int], ...]) -> str:
     total = hashlib.sha256()
     for file, *_ in seen:
         content = file.read_bytes()
-        total.update(f"{file.relative_to(root).as_posix()}\0{len(content)}\0".encode())
+        if file.suffix != ".py":
+            content = content[HEADER:]
+        name = file.relative_to(root) if file.is_relative_to(root) else file
+        total.update(f"{name.as_posix()}\0{len(content)}\0".encode())
         total.update(content)
     return total.hexdigest()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -140,6 +141,26 @@ def test_sources_that_changed_under_way_keep_nothing(
     entry.unlink()
     assert derivations.derivation_status(SMALL) == VERIFIED
     assert not entry.exists()
+
+
+def test_a_stale_compiled_file_is_another_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Python loads for a source whose size and time are those of an earlier one."""
+    source = tmp_path / "theory" / "__init__.py"
+    source.parent.mkdir()
+    source.write_text("sign = -1\n")
+    compiled = Path(py_compile.compile(str(source), doraise=True) or "")
+    monkeypatch.setattr(theory, "__file__", str(source))
+    monkeypatch.setattr(theory, "LOADED_AT", time.time() + 3600)
+    stamp = source.stat()
+    source.write_text("sign = +1\n")
+    os.utime(source, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    stale = derivation_cache._sources()
+    py_compile.compile(str(source), doraise=True)
+    fresh = derivation_cache._sources()
+    compiled.unlink()
+    assert None not in (stale, fresh) and len({stale, fresh, derivation_cache._sources()}) == 3
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owners")
