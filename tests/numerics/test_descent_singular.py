@@ -15,9 +15,7 @@ from numerics.descent import GradientDescent, NormalizedGradientDescent, RunOpti
 SIGNS: dict[str, Callable[[Any], Any]] = {
     "sqrt": lambda p: torch.sqrt((p["x"] * p["x"]).sum()),
     "power": lambda p: (p["x"] ** 2).sum() ** 0.5,
-    "quotient": lambda p: (p["x"] ** 2).sum() / (p["x"] ** 2).sum().sqrt(),
     "logarithm": lambda p: torch.exp(0.5 * torch.log((p["x"] ** 2).sum())),
-    "norm": lambda p: torch.linalg.norm(p["x"]),
 }
 
 
