@@ -81,6 +81,8 @@ class FlowEnsemble:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
+        from numerics.problem import FlowStatus
+
         n, d, h = self.problem.shape
         return {
             "data": self.dataset.name,
@@ -98,6 +100,7 @@ class FlowEnsemble:
             "device": self.result.device,
             "dtype": self.result.dtype,
             "status": self.statuses,
+            "reasons": {name: FlowStatus[name].value for name in self.statuses if name != "ok"},
             "quantities": self.quantities(),
             "steps": int(self.result.steps.sum()),
             "kinks": int(self.result.kinks.sum()),

@@ -137,6 +137,8 @@ def _page(report: FlowEnsemble) -> list[RenderableType]:
     head.add_row("device", Text(f"{answer['device']}, {answer['dtype']}"))
     status = ", ".join(f"{k} {name}" for name, k in answer["status"].items())
     head.add_row("trajectories", Text(f"{answer['runs']}: {status}"))
+    for name, reason in answer["reasons"].items():
+        head.add_row("", Text(f"{name}: {reason}"))
     per_run = answer["kinks"] / answer["runs"]
     head.add_row("seconds", Text(f"{answer['seconds']:.3g} ({per_run:.4g} kinks per run)"))
     table = Table("quantity", "supremum", "error", "run", "at t", box=box.SIMPLE)

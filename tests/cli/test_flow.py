@@ -83,6 +83,8 @@ def test_own_data_and_early_stops(run: Callable[..., Any], tmp_path: Path) -> No
     stopped = sum(k for name, k in answer["status"].items() if name != "ok")
     assert stopped > 0 and outcome.code == 3
     assert sum(answer["status"].values()) == 12
+    assert set(answer["reasons"]) == set(answer["status"]) - {"ok"}
+    assert all(len(words) > 20 for words in answer["reasons"].values())
 
 
 @pytest.mark.parametrize(
