@@ -67,6 +67,10 @@ from numerics.kinks import Assignment, assign, drift_of
 from numerics.problem import FlowStatus
 from numerics.saltation import Parts, StepBounds, cross
 
+# A start radius of this size, relative to the neuron, is that of weights that were rounded on their way here: where
+# <w_j, x_i> vanishes exactly after all, it is meant to.
+ROUNDING = 2.0**-49
+
 Failure = tuple[FlowStatus, int, int, str]
 
 
@@ -123,8 +127,9 @@ def start(p: Points, lanes: Lanes, b: int, step: Step, options: Settings) -> Fai
 def _uncertain_start(p: Points, lanes: Lanes, lane: Lane, found: Assignment) -> Failure | None:
     """Enlarge the radii of neurons that start so close to a kink that the true one may start behind it.
 
-    Where w is exact and <w_j, x_i> vanishes exactly there is nothing to enlarge. The true trajectory then has the
-    other speed until it reaches the kink; see ``numerics.compiled_kinks.saltation``.
+    Where w is exact, up to its own rounding, and <w_j, x_i> vanishes exactly there is nothing to enlarge.
+    Elsewhere the true trajectory may have the other speed until it reaches the kink; see
+    ``numerics.compiled_kinks.saltation``.
     """
     h = lanes.h
     d = p.X.shape[1]
@@ -136,7 +141,8 @@ def _uncertain_start(p: Points, lanes: Lanes, lane: Lane, found: Assignment) -> 
     text = "it starts within its error of a kink, and what it does there is not decided"
     close: dict[int, int] = {}
     for i, j in np.argwhere((z <= window) & ~lane.bits[DEAD, :, :h]):
-        if lanes.exact and _vanishes(p.X[i], w[:, j]):
+        exact = lanes.exact or r[j] <= ROUNDING * theta[j]
+        if exact and _vanishes(p.X[i], w[:, j]):
             continue
         bits = found.mask[0, j].astype(np.float64)[None]
         bits[0, i] = 0.0

@@ -269,10 +269,11 @@ def _has_meaning(node: Node) -> bool:
         return False
     if _name(node) == "_to_copy" and node.kwargs.get("dtype") is not None:
         # Numbers that are cut to whole ones, or to truth values, jump.
-        if not hasattr(node.args[0], "meta"):
+        operand: Any = node.args[0]
+        if not hasattr(operand, "meta"):
             return True  # a number
         to = node.kwargs["dtype"].is_floating_point  # type: ignore[union-attr]
-        source = node.args[0].meta.get("tensor_meta")
+        source = operand.meta.get("tensor_meta")
         return bool(to or (source is not None and not source.dtype.is_floating_point))
     return _name(node) in TABLE
 

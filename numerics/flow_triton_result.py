@@ -125,7 +125,8 @@ def hand_over(
     from numerics.ensemble import ensemble
 
     warnings.warn(
-        f"{hard.size} of {problem.lanes} lanes meet several kinks at once, or start at one, and are integrated on the CPU",
+        f"{hard.size} of {problem.lanes} lanes meet several kinks at once, or start at one, "
+        "and are integrated on the CPU",
         stacklevel=3,
     )
     slow = ensemble(

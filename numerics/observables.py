@@ -140,7 +140,9 @@ def environment(
         "x": scaled(X[None, None, None, :, :]),
         "y": scaled(y[None, None, None, :, None]),
         "s": scaled(mask[:, None, :, :, None].astype(np.float64)),
-        "moves": scaled(np.any(mask, axis=2, keepdims=True)[:, None, :, :, None].astype(np.float64)),
+        "moves": scaled(
+            np.any(mask, axis=2, keepdims=True)[:, None, :, :, None].astype(np.float64)
+        ),
         "t": scaled(times[:, :, None, None, None]),
         "weight": constant(weight, NDIM, 0.0 if weight == 1.0 else 2.0**-52 * weight),
         "lost": constant(1.0 - weight * start, NDIM, 0.0 if weight * start == 1.0 else 2.0**-51),

@@ -235,9 +235,17 @@ def test_every_direct_dependency_is_pinned() -> None:
 
 def test_extras_and_core_dependencies() -> None:
     project = PYPROJECT["project"]
-    core = "cvxpy hypothesis matplotlib numba numpy pyarrow python-flint rich scipy sympy torch typer"
+    core = (
+        "cvxpy hypothesis matplotlib numba numpy pyarrow python-flint rich scipy sympy torch typer"
+    )
     assert {requirement_name(r) for r in project["dependencies"]} == set(core.split())
-    assert set(project["optional-dependencies"]) == {"test", "notebooks", "bench", "cluster", "cuda"}
+    assert set(project["optional-dependencies"]) == {
+        "test",
+        "notebooks",
+        "bench",
+        "cluster",
+        "cuda",
+    }
 
 
 def test_the_version_is_written_once() -> None:
