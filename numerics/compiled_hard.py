@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from numerics.compiled_bounds import UNIT
-from numerics.compiled_field import field_at
+from numerics.compiled_field import field_at, slope_bound
 from numerics.compiled_kinks import settle
 from numerics.compiled_lanes import Lanes
 from numerics.compiled_series import expand, frame, refresh
@@ -63,13 +63,9 @@ from numerics.compiled_types import (
     Step,
     workspace,
 )
-from numerics.kinks import Assignment, assign, drift_of
+from numerics.kinks import Assignment, assign, drift_of, near_threshold
 from numerics.problem import FlowStatus
 from numerics.saltation import Parts, StepBounds, cross
-
-# A start radius of this size, relative to the neuron, is that of weights that were rounded on their way here: where
-# <w_j, x_i> vanishes exactly after all, it is meant to.
-ROUNDING = 2.0**-49
 
 Failure = tuple[FlowStatus, int, int, str]
 
@@ -121,33 +117,34 @@ def start(p: Points, lanes: Lanes, b: int, step: Step, options: Settings) -> Fai
     lane.bits[FRESH, :] = (lane.order > 0) & ~lane.bits[DEAD]
     lane.cnt[VALID] = 0
     lane.cnt[SPECIAL] = _special(lane, options)
-    return found.failure.get(0) or _uncertain_start(p, lanes, lane, found)
+    return found.failure.get(0) or _uncertain_start(p, lanes, b, step, found)
 
 
-def _uncertain_start(p: Points, lanes: Lanes, lane: Lane, found: Assignment) -> Failure | None:
+def _uncertain_start(
+    p: Points, lanes: Lanes, b: int, step: Step, found: Assignment
+) -> Failure | None:
     """Enlarge the radii of neurons that start so close to a kink that the true one may start behind it.
 
-    Where w is exact, up to its own rounding, and <w_j, x_i> vanishes exactly there is nothing to enlarge.
-    Elsewhere the true trajectory may have the other speed until it reaches the kink; see
-    ``numerics.compiled_kinks.saltation``.
+    Where the direction of w is exact, and <w_j, x_i> vanishes exactly, there is nothing to enlarge. Elsewhere the true
+    trajectory may have the other speed until it reaches the kink; see ``numerics.compiled_kinks.saltation``.
     """
-    h = lanes.h
-    d = p.X.shape[1]
+    lane, h, turned = lanes.lane(b), lanes.h, lanes.turned[b]
     w, v, r = lane.wg[WEIGHT, :, :h], lane.fl[OUTER, :h], lane.fl[RADIUS, :h]
     theta = np.sqrt((w * w).sum(axis=0) + v * v)
     z = np.abs(lane.pz[INNER, :, :h])
-    level = (16.0 + 2.0 * d) * UNIT * theta * p.norms[:, None]
-    window = level if lanes.exact else level + p.norms[:, None] * r
+    level = near_threshold(p.norms, w.T[None], v[None])[0].T
+    window = level + p.norms[:, None] * turned
     text = "it starts within its error of a kink, and what it does there is not decided"
     close: dict[int, int] = {}
     for i, j in np.argwhere((z <= window) & ~lane.bits[DEAD, :, :h]):
-        exact = lanes.exact or r[j] <= ROUNDING * theta[j]
-        if exact and _vanishes(p.X[i], w[:, j]):
-            continue
         bits = found.mask[0, j].astype(np.float64)[None]
         bits[0, i] = 0.0
         off, noise = drift_of(p, v[j : j + 1], lane.pt[PULL][None], bits, np.array([i]))
         on = off + v[j] * lane.pt[PULL, i] * p.norms[i] ** 2
+        if turned[j] == 0 and _vanishes(p.X[i], w[:, j]):
+            if lanes.exact or _steady(p, lane, step, int(i), int(j), bits[0], (off[0], on[0])):
+                continue
+            return FlowStatus.grazing, int(j), int(i), text
         arrives = z[i, j] > level[i, j] and (on[0] > 0) != (lane.pz[INNER, i, j] > 0)
         if arrives and on[0] * off[0] > 0:
             continue  # the error is multiplied when it gets there
@@ -169,6 +166,36 @@ def _uncertain_start(p: Points, lanes: Lanes, lane: Lane, found: Assignment) -> 
         grown = worst * r[j] + (fast - slow) / p.norms[i] * location / slow
         lane.fl[RADIUS, j] = lane.fl[TOP, j] = grown
     return None
+
+
+def _steady(
+    p: Points,
+    lane: Lane,
+    step: Step,
+    i: int,
+    j: int,
+    bits: Array,
+    drifts: tuple[float, float],
+) -> bool:
+    """Whether a start on a kink has there, within its radii, the signs of d<w_j, x_i>/dt that were computed.
+
+    Args:
+        bits: (n,) of the neuron, i off. drifts: with i off and on.
+    """
+    w, v, r = lane.wg[WEIGHT], lane.fl[OUTER], lane.fl[RADIUS]
+    theta = np.sqrt((w * w).sum(axis=0) + v * v)
+    moved = frame(lane, step) * float((step.nh[WEIGHT2] * r * (1.5 * theta + r)).sum()) * p.norms
+    f = lane.pt[OUTPUT]
+    force = np.array(
+        [slope_bound(p, f[k] - moved[k], f[k] + moved[k], p.y[k]) * moved[k] for k in range(f.size)]
+    )
+    relative = r[j] / abs(v[j]) if v[j] else math.inf
+    terms = (abs(v[j]) + r[j]) * force * np.abs(p.gram[i])
+    for drift, error in zip(drifts, (bits @ terms, bits @ terms + terms[i]), strict=True):
+        error += abs(drift) * relative if drift else 0.0
+        if error > 0 and not abs(drift) > error * (1.0 + 2.0**-20):
+            return False
+    return True
 
 
 def _vanishes(x: Array, w: Array) -> bool:

@@ -39,10 +39,15 @@ LOW = -(1 << 40)
 
 @dataclass
 class Lanes:
-    """B lanes; ``arrays`` holds the fields of ``Lane`` with the lane as first axis; ``exact``: so is w at t = 0."""
+    """B lanes; ``arrays`` holds the fields of ``Lane`` with the lane as first axis.
+
+    ``turned`` (B, h), in the units of the lane at t = 0, is ``FlowProblem.turned``; ``exact``: the start has no error
+    beyond the rounding of v.
+    """
 
     arrays: Lane
     h: int
+    turned: Array
     exact: bool
 
     @classmethod
@@ -90,7 +95,8 @@ class Lanes:
         order = np.where(dead, NEVER, 0).astype(np.int64)
         pz, pt = np.zeros((B, 2, n, H)), np.zeros((B, 3, n))
         lanes = Lane(num, cnt, wg, fl, il, pz, order, bits, pt)
-        return cls(lanes, h, problem.start_radius is None)
+        turned = np.ldexp(problem.turned, back[:, :h])
+        return cls(lanes, h, turned, problem.start_radius is None)
 
     def lane(self, b: int) -> Lane:
         """One lane, sharing memory."""

@@ -154,8 +154,7 @@ class _Run:
             view = self._view(running, rows, counts)
             for observer in self.observers:
                 observer.on_step(view)
-            if self.horizon is not None:
-                self._move_ends(running, view, counts)
+            self._move_ends(running, view, counts)
         for k, b in enumerate(running):
             self._close(b, _row(rows, k), int(counts[k]), *outcome[k], extra[k])
 

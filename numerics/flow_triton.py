@@ -32,6 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from numerics.ensemble_result import QUANTITIES, EnsembleResult
 from numerics.errors import NumericsError
 from numerics.flow_triton_result import HANDOVER, KernelOutput, hand_over, result_of
+from numerics.kinks import near_threshold
 from numerics.problem import FlowOptions, FlowProblem
 from numerics.state import eps_squared
 
@@ -113,10 +114,8 @@ def _starts_near_kink(problem: FlowProblem) -> Bools:
     unit = np.where(top > 0, top, 1.0)
     w, v = W0 / unit[:, :, None], v0 / unit
     norms = np.linalg.norm(X, axis=1)
-    error = (16.0 + 2.0 * X.shape[1]) * 2.0**-53 * np.sqrt((w * w).sum(axis=2) + v * v)
-    if problem.start_radius is not None:
-        error = error + problem.start_radius / unit
-    near = np.abs(w @ X.T) <= error[:, :, None] * norms
+    level = near_threshold(norms, w, v)
+    near = np.abs(w @ X.T) <= level + (problem.turned / unit)[:, :, None] * norms
     return np.asarray((near & (top > 0)[:, :, None] & (norms > 0)).any(axis=(1, 2)))
 
 

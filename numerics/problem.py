@@ -65,6 +65,8 @@ class FlowProblem:
         log_eps: (B,) natural logarithm of eps.
         start_radius: (B, h) bound on the Euclidean error of (W0_j, v0_j), >= 0; by default they are
             exact, up to the rounding of v0.
+        direction_radius: (B, h) bound on the Euclidean error of W0_j alone, up to a positive factor, which moves no
+            <w_j, x_i> off zero; by default ``start_radius``.
 
     Raises:
         NumericsError: NaN, inf, empty or mis-shaped arrays, labels, an unknown loss.
@@ -78,6 +80,7 @@ class FlowProblem:
     v0: Array
     log_eps: Array
     start_radius: Array | None = None
+    direction_radius: Array | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -95,10 +98,11 @@ class FlowProblem:
             raise NumericsError(f"v0 has shape {self.v0.shape}; W0 asks for {(lanes, h)}")
         if self.log_eps.shape != (lanes,):
             raise NumericsError(f"log_eps has shape {self.log_eps.shape}; W0 asks for {(lanes,)}")
-        if self.start_radius is not None:
-            put(self, "start_radius", _real_array("start_radius", self.start_radius, 2, "(B, h)"))
-            if self.start_radius.shape != (lanes, h) or (self.start_radius < 0).any():
-                raise NumericsError(f"start_radius: give {(lanes, h)} numbers of at least 0")
+        for name in ("start_radius", "direction_radius"):
+            if (radius := getattr(self, name)) is not None:
+                put(self, name, _real_array(name, radius, 2, "(B, h)"))
+                if getattr(self, name).shape != (lanes, h) or (getattr(self, name) < 0).any():
+                    raise NumericsError(f"{name}: give {(lanes, h)} numbers of at least 0")
         sizes = np.abs(self.X[self.X != 0])
         if sizes.size and (sizes.max() > LARGEST or sizes.max() < 1.0 / LARGEST):
             raise NumericsError(
@@ -164,6 +168,12 @@ class FlowProblem:
         return int(self.W0.shape[0])
 
     @property
+    def turned(self) -> Array:
+        """(B, h) how far W0_j may be from a positive multiple of the true one."""
+        given = self.start_radius if self.direction_radius is None else self.direction_radius
+        return np.zeros(self.v0.shape) if given is None else given
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(n, d, h)."""
         return int(self.X.shape[0]), int(self.X.shape[1]), int(self.W0.shape[1])
@@ -180,6 +190,9 @@ class FlowProblem:
             v0=self.v0[index],
             log_eps=self.log_eps[index],
             start_radius=None if self.start_radius is None else self.start_radius[index],
+            direction_radius=None
+            if self.direction_radius is None
+            else self.direction_radius[index],
         )
 
 

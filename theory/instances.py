@@ -201,7 +201,10 @@ class _Evaluator:
         a = self.run(e.args[0], where)
         if not isinstance(a, list):
             a = [a]  # the zero vector
-        return power(self._total([mul(p, p) for p in a]), Fraction(1, 2))
+        square = self._total([mul(p, p) for p in a])
+        if isinstance(square, arb) and square.contains(0):
+            return arb(0, square.upper().sqrt())  # a ball around a sum of squares may reach below 0
+        return power(square, Fraction(1, 2))
 
     def _other(self, e: Any, where: dict[Symbol, int]) -> Any:
         if len(e.args) == 1:

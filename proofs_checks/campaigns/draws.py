@@ -9,6 +9,7 @@ from hypothesis.errors import HypothesisException
 from hypothesis.strategies import SearchStrategy
 
 from proofs_checks.conjectures.case import ConjectureCase
+from proofs_checks.strategies.repeatable import repeatable
 from theory.errors import LemmataError
 from theory.user_file import quietly
 
@@ -55,7 +56,8 @@ def _run(strategy: SearchStrategy[Any], count: int, number: int, out: list[Any])
         out.append(value)
 
     try:
-        quietly(collect)
+        with repeatable():
+            quietly(collect)
     except HypothesisException as error:
         if not out:
             raise LemmataError(f"the strategy draws nothing: {error}") from error

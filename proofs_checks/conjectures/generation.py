@@ -24,6 +24,7 @@ from proofs_checks.conjectures.guards import Guard
 from proofs_checks.conjectures.lanes import inputs_of
 from proofs_checks.conjectures.simplify import total_cost
 from proofs_checks.strategies.origin import Source
+from proofs_checks.strategies.repeatable import repeatable
 from theory.errors import LemmataError
 
 FIRST_DRAWN = 150  # cases that Hypothesis draws where the batched search can take over
@@ -140,7 +141,7 @@ def draw(
         suppress_health_check=list(HealthCheck),
     )
     try:
-        with warnings.catch_warnings():
+        with repeatable(), warnings.catch_warnings():
             warnings.simplefilter("ignore", HypothesisWarning)
             run = given(Source(conjecture.case).strategy)(attempt)
             seeded(seed)(bounds(run))()

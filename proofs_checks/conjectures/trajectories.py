@@ -73,6 +73,12 @@ class Start:
         grown = math.expm1(self.log_eps_error) if self.log_eps_error < 1 else math.inf
         return (self.own + grown * (size + self.own)) * (1 + 16 * UNIT)
 
+    @property
+    def turned(self) -> Float:
+        """(h,) bound on the Euclidean error of w_j/ε, which turns it; that of ε does not."""
+        error: Float = np.sqrt((self.W_error**2).sum(axis=1))
+        return error * (1 + 16 * UNIT)
+
 
 def relu_trajectory(
     X: Float, y: Float, start: Start, until: float, *, loss: str, reduction: str
@@ -89,7 +95,9 @@ def relu_trajectory(
     batch = Batch((case,))
     radius = start.radius
     _require_pattern(case, start.own, loss)
-    problem = replace(batch.problem(), start_radius=radius[None])
+    problem = replace(
+        batch.problem(), start_radius=radius[None], direction_radius=start.turned[None]
+    )
     steps: list[numerics.StepView] = []
 
     class Record:

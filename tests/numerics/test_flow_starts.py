@@ -79,6 +79,32 @@ def test_exact_starts_close_to_a_kink(z: float) -> None:
     assert late.ok.all()
 
 
+def on_a_kink(v: float = 1.5, grown: float = 1.0, **radii: np.ndarray) -> FlowProblem:
+    """<w, x_2> = 0 exactly: where v > 0 the neuron becomes active on it at once, where v < 0 it never is."""
+    return FlowProblem(
+        X=np.array([[2.0, 1.0], [1.0, -1.0]]), y=np.array([1.0, 0.5]), loss="squared", weight=1.0,
+        W0=np.array([[[1.0, 1.0]]]) * grown, v0=np.array([[v]]), log_eps=np.array([-3.0]), **radii,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("error", [1e-12, 1e-4])
+def test_an_error_that_does_not_turn_a_neuron_leaves_it_on_its_kink(error: float) -> None:
+    radius = np.array([[3 * error]])
+    first = on_a_kink(start_radius=radius, direction_radius=np.zeros((1, 1)))
+    for v, grown in [(1.5, 1.0 + error), (1.5 + error, 1.0 - error), (1.5 - error, 1.0)]:
+        gap, bound = distance(first, on_a_kink(v, grown))
+        assert error / 10 < gap <= bound < 1e3 * error
+    turned = integrate(on_a_kink(start_radius=np.array([[0.1]])), until=1.0)
+    assert turned.status[0] is FlowStatus.grazing
+
+
+def test_a_speed_whose_sign_is_unknown_decides_nothing() -> None:
+    """v = 0.01 or v = -0.01: the neuron enters the point, or it does not."""
+    problem = on_a_kink(0.01, start_radius=np.array([[0.02]]), direction_radius=np.zeros((1, 1)))
+    assert integrate(problem, until=1.0).status[0] is FlowStatus.grazing
+    assert integrate(on_a_kink(0.01), until=1.0).ok.all()
+
+
 def test_an_undecided_start_is_named() -> None:
     """Opposite directions on both sides, within the error: which holds is not known."""
     problem = FlowProblem(
