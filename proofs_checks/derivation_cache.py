@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import theory
+from numerics.user_directory import user_cache
 from proofs_checks.files import replace_with
 from proofs_checks.registry import all_statements, origin
 from theory.errors import LemmataError
@@ -51,14 +52,8 @@ def directory() -> Path | None:
         return None
     if named:
         return Path(named) / "derivations"
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "")
-    elif sys.platform == "darwin":
-        base = os.path.expanduser("~/Library/Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME", "")
-        base = base if os.path.isabs(base) else os.path.expanduser("~/.cache")
-    return Path(base) / "lemmata" / "derivations" if os.path.isabs(base) else None
+    base = user_cache()
+    return None if base is None else base / "derivations"
 
 
 def is_known(statement: Statement) -> bool:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -30,3 +33,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 if "LEMMATA_CACHE" not in os.environ:
     os.environ["LEMMATA_CACHE"] = tempfile.mkdtemp(prefix="lemmata-tests-")
     atexit.register(shutil.rmtree, os.environ["LEMMATA_CACHE"], ignore_errors=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several processes test, the engine is compiled before they start."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        return
+    subprocess.run([sys.executable, "-m", "tests.warm_up"], cwd=config.rootpath, check=True)
