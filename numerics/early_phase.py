@@ -1,8 +1,9 @@
-"""The early phase in closed form: neurons that do not feel each other yet, moved by hyperbolic functions.
+"""The early phase in closed form: neurons that hardly feel each other yet, moved by hyperbolic functions.
 
-From a start of size eps the outputs stay negligible for a time of order log(1/eps), and each neuron moves
-under constant forces from kink to kink (``numerics.early_phase_kernel``). That costs a few exponentials
-per kink instead of a Taylor series of the whole network, for every eps, e.g. exp(-1e6).
+From a start of size eps the outputs stay small for a time of order log(1/eps). In a window of time the forces are taken
+as constant, and each neuron moves on its own from kink to kink (``numerics.early_phase_kernel``). That costs a few
+exponentials per kink instead of a Taylor series of the whole network, for every eps, e.g. exp(-1e6). With forces of the
+middle of each window errors are of second order in its length, and the bound is of first order.
 """
 
 from __future__ import annotations
@@ -54,9 +55,10 @@ def early_phase(
 ) -> EarlyPhase:
     """Carry every lane as far as the closed form is good to ``tolerance``, at most to ``until``.
 
-    It stops where the integral over time of the neglected forces |g(f) - g(0)|, on which a neuron's relative
-    error depends before kinks and unstable directions magnify it, would exceed ``tolerance``; and shortly
-    before anything that is no plain crossing of one kink. ``radius`` bounds the error that was made.
+    Windows are so short that the integral over time of the variation of the forces, on which a neuron's relative error
+    depends before kinks and unstable directions magnify it, stays below ``tolerance``. It stops where they would be so
+    short that the Taylor engine is faster, and shortly before anything that is no plain crossing of one kink.
+    ``radius`` bounds the error that was made.
 
     Args:
         until: end times, finite and >= 0; a number, or (B,). tolerance: > 0, at most 1e-3.

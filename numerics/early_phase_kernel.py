@@ -1,16 +1,17 @@
 """Compiled: one neuron after the other through the early phase, by hyperbolic functions, with an error bound.
 
-While |f| is negligible the forces are g_i = g_i(0), and with a fixed pattern G = sum_i s_i g_i x_i is
-constant: with rate = |G|, G^ = G/rate and p = <G^, w>,
+While f hardly changes the forces are g_i = g_i(f*), f* an output in the window, and with a fixed pattern
+G = sum_i s_i g_i x_i is constant: with rate = |G|, G^ = G/rate and p = <G^, w>,
 
     w(t) = w + G^ c(t),  c = a (e^{rate t} - 1) + b (e^{-rate t} - 1),  v(t) = a e^{rate t} - b e^{-rate t},
 
 a = (p + v)/2, b = (p - v)/2. Hence <w(t), x_i> = 0 is a quadratic equation for e^{rate t}.
 
-The radius r of a neuron obeys r' <= (|G| + kappa) r + |theta| kappa with kappa = sum_i s_i |x_i| |g_i(f) - g_i(0)|,
-and |g_i(f) - g_i(0)| <= sup|g_i'| |x_i| F, where F = sum_j |theta_j|^2/2 >= |f|/|x| grows at most like
-e^{2 S t}, S the largest rate. At a kink the radius is multiplied by the saltation factor, its speeds taken
-at their worst over the time in which the kink may lie.
+The radius r of a neuron obeys r' <= (|G| + kappa) r + |theta| kappa with kappa = sum_i s_i |x_i| |g_i(f) - g_i(f*)|.
+With F = sum_j |theta_j|^2/2 and S the largest rate |f_i'| <= 2 S F |x_i|, and F grows at most like e^{2 S t}: the
+time t after the start of the window |f_i - f*_i| <= |x_i| (F (e^{2 S t} - 1) + O), O the error of f and the distance
+of f* at its start. At a kink the radius is multiplied by the saltation factor, its speeds taken at their worst over
+the time in which the kink may lie.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ MAX_VARIATION = 0.5
 # No piece is longer than this many time constants: its exponentials stay far from overflow.
 LONGEST = 200.0
 # A true neuron is at most this much larger than the computed one in the bound on F.
-MARGIN = 1.01
+MARGIN = 1.02
 
-# Entries of ``window``: start, length, envelope of F at the start, rate S of the envelope.
-START, LENGTH, ENVELOPE, RATE = range(4)
+# Entries of ``window``: start, length, envelope of F at the start, rate S of the envelope, and O.
+START, LENGTH, ENVELOPE, RATE, OFFSET = range(5)
 # What ``move`` returns: done, trouble at a time (out[0]), a larger rate than assumed (out[1]).
 DONE, TROUBLE, FASTER = range(3)
 
@@ -55,6 +56,16 @@ def force_of_pattern(p: Points, g: Any, s: Any, j: int, G: Any) -> tuple[float, 
     for c in range(d):
         square += G[c] * G[c]
     return math.sqrt(square), UNIT * (12.0 + n + d) * size, slope
+
+
+@compiled
+def strayed(window: Any, at: float, dt: float) -> float:
+    """The integral, dt long, of the bound on |f_i - f*_i|/|x_i| from the time ``at`` after the start of a window on."""
+    twice = 2.0 * window[RATE]
+    more = 0.0
+    if twice > 0.0:
+        more = max(math.exp(twice * at) * math.expm1(twice * dt) / twice - dt, 0.0)
+    return window[ENVELOPE] * more * (1.0 + 32.0 * UNIT) + window[OFFSET] * dt
 
 
 @compiled
@@ -190,7 +201,7 @@ def move(
     """Carry neuron j through a window, kink by kink; w, s, kinks, count, sup are changed in place.
 
     Args:
-        g: (2, n) forces, and sup|g_i'| |x_i|^2. s: (n, h). w: (d,). window: see START. weight2: 4**(k_j - K)
+        g: (2, n) forces g_i(f*), and sup|g_i'| |x_i|^2. s: (n, h). w: (d,). window: see START. weight2: 4**(k_j - K)
         and log_unit: 2 log of the unit of w, for the quantities. work: (3, d).
 
     Returns:
@@ -239,12 +250,7 @@ def move(
         for c in range(d):
             w[c] += unit[c] * moved
             square += w[c] * w[c]
-        kappa = window[ENVELOPE] * slope * math.exp(2.0 * largest * (at + dt))
-        neglected = (
-            kappa * -math.expm1(-2.0 * largest * dt) / (2.0 * largest)
-            if largest > 0.0
-            else kappa * dt
-        )
+        neglected = slope * strayed(window, at, dt)
         rounding = UNIT * (2.0 * d + 16.0 + 3.0 * rate * (at + 2.0 * dt)) + dt * noise
         r = math.exp(neglected) * (r + (rounding + neglected) * theta)
         ends = hit < 0 and not turns and at + dt >= length
@@ -269,7 +275,8 @@ def move(
             if count[0] == kinks.shape[0]:
                 return TROUBLE, v, r
             kink = kinks[count[0]]
-            r = _cross(p, g, s, j, hit, w, v, r, rate, kappa, kink)
+            kappa = window[ENVELOPE] * math.expm1(2.0 * largest * at) + window[OFFSET]
+            r = _cross(p, g, s, j, hit, w, v, r, rate, slope * kappa, kink)
             if r < 0.0:
                 return TROUBLE, v, r
             kink[0], kink[1], kink[2] = window[START] + at, j, hit

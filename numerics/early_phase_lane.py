@@ -1,8 +1,9 @@
 """Compiled: one lane through the early phase, in windows at whose ends all neurons meet.
 
-A window is as long as the envelope of the neglected forces allows (see ``numerics.early_phase_kernel``); at
-its end every pair of a moving neuron is clear of its kink by thrice its error, so that any engine can go on
-from there. Whatever is not a plain crossing ends the early phase shortly before it.
+In a window the forces are those of the outputs that are expected in its middle; it is as long as the bound on their
+variation allows (see ``numerics.early_phase_kernel``). At its end every pair of a moving neuron is clear of its kink
+by thrice its error, so that any engine can go on from there. Whatever is not a plain crossing ends the early phase
+shortly before it.
 """
 
 from __future__ import annotations
@@ -33,13 +34,16 @@ from numerics.early_phase_kernel import (
     LENGTH,
     LONGEST,
     MARGIN,
+    OFFSET,
     RATE,
     START,
     TROUBLE,
+    UNIT,
     clear_of_kinks,
     force_of_pattern,
     move,
     near_level,
+    strayed,
 )
 from numerics.early_phase_outputs import clear_outputs, end_neuron, place_nodes, raise_outputs
 from numerics.early_phase_types import Early, Neurons
@@ -50,17 +54,17 @@ from numerics.ensemble_values import quantities_at
 LARGEST_OUTPUT = 0.05
 # The rate of the envelope may be exceeded by this factor before a window is done anew.
 RESERVE = 1.25
-# Fraction of the time that the tolerance leaves, for a window that is not the last one.
-FRACTION = 0.4
-# A window that is shorter than this many time constants is not worth it.
-SHORTEST = 0.05
+# A window costs about as much as a step of the Taylor engine, which makes so many in a time constant and one for each
+# kink. Nothing is known of kinks at first: a window of so many time constants is tried.
+STEPS_BETWEEN_KINKS, FIRST = 4.0, 0.002
 ATTEMPTS = 12
+HALVINGS = 40
 LIMIT = 32
 TINY = 1e-300
 
 
 @compiled
-def early_forces(p: Points, g: Any) -> None:
+def first_forces(p: Points, g: Any) -> None:
     """g[0] = g_i(0), g[1] = |x_i|^2 sup|g_i'| over the outputs that are admitted."""
     for i in range(p.y.size):
         g[0, i] = force_of_output(p, 0.0, p.y[i])
@@ -96,22 +100,55 @@ def _zero(lane: Neurons, j: int) -> bool:
 
 
 @compiled
-def _census(p: Points, lane: Neurons, h: int, g: Any, G: Any) -> tuple[float, float, int]:
-    """The largest rate, F in units of the largest exponent, and that exponent."""
-    d = p.X.shape[1]
+def _census(
+    p: Points, lane: Neurons, h: int, g: Any, G: Any, f: Any
+) -> tuple[float, float, float, int]:
+    """The largest rate, F, the largest error of f_i/|x_i|, and the largest exponent, in units of which they are.
+
+    Fills f (2, n): the outputs and, with the forces g, their derivatives, in the same units.
+    """
+    n, d = p.X.shape
     top = lane.exponent[0]
     for j in range(h):
         top = max(top, lane.exponent[j])
-    fastest, total = 0.0, 0.0
+    fastest, total, error = 0.0, 0.0, 0.0
+    f[:, :] = 0.0
     for j in range(h):
         rate, _, _ = force_of_pattern(p, g, lane.s, j, G)
         fastest = max(fastest, rate)
-        square = lane.v[j] * lane.v[j]
+        v, r, push = lane.v[j], lane.radius[j], 0.0
+        square = v * v
         for c in range(d):
             square += lane.w[c, j] * lane.w[c, j]
-        theta = math.sqrt(square) + lane.radius[j]
-        total += clipped_ldexp(0.5 * theta * theta, 2 * (lane.exponent[j] - top))
-    return fastest, MARGIN * total, top
+            push += G[c] * lane.w[c, j]
+        weight2 = clipped_ldexp(1.0, 2 * (lane.exponent[j] - top))
+        stray = r * (math.sqrt(square) + 0.5 * r)
+        total += weight2 * (0.5 * square + stray)
+        error += weight2 * (stray + (2.0 * d + h + 24.0) * UNIT * square)
+        for i in range(n):
+            if lane.s[i, j] > 0.0:
+                z, speed = 0.0, 0.0
+                for c in range(d):
+                    z += p.X[i, c] * lane.w[c, j]
+                    speed += p.X[i, c] * G[c]
+                f[0, i] += weight2 * v * z
+                f[1, i] += weight2 * (push * z + v * v * speed)
+    return fastest, MARGIN * total, error, top
+
+
+@compiled
+def _foresee(p: Points, e: Early, length: float, scale: float) -> float:
+    """Set the forces to those of the outputs in the middle of a window; returns how far these are, over |x_i|."""
+    far = 0.0
+    for i in range(p.y.size):
+        change = 0.5 * length * scale * e.f[1, i]
+        f = scale * e.f[0, i] + change
+        if not abs(f) < LARGEST_OUTPUT:
+            return math.inf
+        e.g[0, i] = force_of_output(p, f, p.y[i])
+        if p.norms[i] > 0.0:
+            far = max(far, abs(change) / p.norms[i])
+    return far
 
 
 @compiled
@@ -205,13 +242,33 @@ def _keep(lane: Neurons, e: Early, back: bool) -> None:
 
 
 @compiled
-def _room(e: Early, S: float, slopes: float, farthest: float, budget: float) -> float:
-    """How long a window may be: the integral of the neglected forces, and the largest output."""
-    if slopes == 0.0:
-        return math.inf
-    envelope = e.window[ENVELOPE]
-    room = math.log1p(budget * 2.0 * S / (envelope * slopes)) / (2.0 * S)
-    return min(room, math.log(LARGEST_OUTPUT / (envelope * farthest)) / (2.0 * S))
+def _room(p: Points, e: Early, slopes: float, budget: float, left: float, scale: float) -> float:
+    """How long a window may be, at most ``left``: its share of the budget, and the largest output.
+
+    Its share is that of the time that is left.
+    """
+    window = e.window
+    envelope, twice, error = window[ENVELOPE], 2.0 * window[RATE], window[OFFSET]
+    far = 0.0
+    for i in range(p.y.size):
+        if p.norms[i] > 0.0:
+            far = max(far, 0.5 * scale * abs(e.f[1, i]) / p.norms[i])
+    longest = min(left, LONGEST / window[RATE])
+    if slopes > 0.0:
+        room = LARGEST_OUTPUT / (envelope * p.norms.max())
+        longest = min(longest, math.log(room) / twice if room > 1.0 else 0.0)
+    low, high = 0.0, longest
+    for k in range(HALVINGS):
+        middle = high if k == 0 else 0.5 * (low + high)
+        window[OFFSET] = error + far * middle
+        if slopes * strayed(window, 0.0, middle) <= budget * (middle / left):
+            low = middle
+        else:
+            high = middle
+        if high - low <= 0.01 * high:
+            break
+    window[OFFSET] = error
+    return low
 
 
 @compiled
@@ -232,25 +289,28 @@ def early_window(
         budget: what the integral of the neglected forces may still reach, relative to a neuron.
         sup, start: see ``numerics.ensemble_suprema``.
     """
-    fastest, F, top = _census(p, lane, h, e.g, e.rows[0])
+    fastest, F, error, top = _census(p, lane, h, e.g, e.rows[0], e.f)
     t, window, wanted = lane.num[TIME], e.window, sup[OUTPUT, WANTED] > 0.0
-    slopes, farthest = e.g[1].sum(), p.norms.max()
+    slopes = e.g[1].sum()
     scale = clipped_ldexp(lane.num[MANTISSA2], 2 * (lane.cnt[EXPONENT0] + top))
     window[START], window[ENVELOPE] = t, max(scale * F, TINY)
     S = max(RESERVE * fastest, TINY)
     _keep(lane, e, False)
     kept_sup, kept_count = sup.copy(), e.count[0]
-    left, cut, goes_on = goal - t, math.inf, True
+    left, cut = goal - t, math.inf
+    usual = lane.cnt[KINKS] / t if t > 0.0 else 0.0
     for _ in range(ATTEMPTS):
-        room = _room(e, S, slopes, farthest, budget)
-        if room < left:
-            goes_on = S * room > 10.0
-            room *= FRACTION if goes_on else 0.9
-        length = min(min(left, room), min(LONGEST / S, cut))
-        if not length > 0.0 or (length < left and S * length < SHORTEST):
+        window[RATE], window[OFFSET] = S, scale * error
+        room = _room(p, e, slopes, budget, lane.num[END] - t, scale)
+        length = min(left, min(room, cut))
+        shortest = 1.0 / (STEPS_BETWEEN_KINKS * S + usual) if t > 0.0 else FIRST / S
+        if not length > 0.0 or (length < left and length < shortest):
             return False, 0.0
         end = goal if length == left else t + length
-        window[LENGTH], window[RATE] = end - t, S
+        window[LENGTH] = end - t
+        window[OFFSET] += _foresee(p, e, window[LENGTH], scale)
+        if not window[OFFSET] < math.inf:
+            return False, 0.0
         m = place_nodes(e.nodes, window[LENGTH], S) if wanted else 0
         clear_outputs(e.outputs, m)
         code = _all_neurons(p, lane, h, e, m, top, log_eps, sup, start)
@@ -261,8 +321,7 @@ def early_window(
             lane.cnt[STEPS] += 1
             lane.cnt[KINKS] += e.count[0] - kept_count
             _normalise(lane, h)
-            used = window[ENVELOPE] * slopes * math.expm1(2.0 * S * window[LENGTH]) / (2.0 * S)
-            return goes_on and cut == math.inf, used
+            return cut == math.inf, slopes * strayed(window, 0.0, window[LENGTH])
         _keep(lane, e, True)
         sup[:, :] = kept_sup
         e.count[0] = kept_count
@@ -290,7 +349,7 @@ def early_lane(
     e.count[0], k, budget = 0, 0, tolerance
     if not begin(p, lane, h, e.rows[0]):
         return 0
-    early_forces(p, e.g)
+    first_forces(p, e.g)
     goes_on = True
     while goes_on and budget > 0.0 and lane.num[TIME] < lane.num[END]:
         goal = lane.num[END]

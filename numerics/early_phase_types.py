@@ -75,11 +75,12 @@ class Outputs(NamedTuple):
 class Early(NamedTuple):
     """Workspace for the early phase of one lane at a time.
 
-    g (2, n): see ``early_forces``. nodes (m,), outputs: see ``Outputs``. kinks (most, KINK), count (1,): those
-    found. rows (4, d), window (4,), out (2,), keep (d + 2, H), keep_s (n, H).
+    g (2, n), f (2, n): see ``first_forces``, ``_census``. nodes (m,), outputs: see ``Outputs``. kinks (most, KINK),
+    count (1,): those found. rows (4, d), window (5,), out (2,), keep (d + 2, H), keep_s (n, H).
     """
 
     g: Any
+    f: Any
     nodes: Any
     outputs: Outputs
     kinks: Any
@@ -98,6 +99,6 @@ def early_workspace(n: int, d: int, h: int) -> Early:
         at=z((NODES, n + 1)), between=z((NODES, 2 * n + 2)), own=z((NODES, 2 * n + 1)), zs=z((2, n)), ends=z((2, 4))
     )  # fmt: skip
     return Early(
-        g=z((2, n)), nodes=z(NODES), outputs=outputs, kinks=z((4 * n * h + 16, KINK)),
-        count=z(1, dtype=np.int64), rows=z((4, d)), window=z(4), out=z(2), keep=z((d + 2, H)), keep_s=z((n, H)),
+        g=z((2, n)), f=z((2, n)), nodes=z(NODES), outputs=outputs, kinks=z((4 * n * h + 16, KINK)),
+        count=z(1, dtype=np.int64), rows=z((4, d)), window=z(5), out=z(2), keep=z((d + 2, H)), keep_s=z((n, H)),
     )  # fmt: skip

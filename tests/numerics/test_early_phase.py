@@ -130,6 +130,41 @@ def test_stays_within_its_bound_from_unbalanced_starts(
         assert len(own) == len(engine.kinks_of(int(lane)))
 
 
+@given(
+    seed=st.integers(0, 10**6),
+    log_eps=st.floats(-12.0, -1.0),
+    until=st.floats(0.05, 3.0),
+    tolerance=st.floats(-9.0, -3.0),
+    loss=st.sampled_from(["exponential", "logistic", "logistic2", "squared"]),
+)
+def test_outputs_that_are_not_negligible_are_followed_within_the_bound(
+    seed: int, log_eps: float, until: float, tolerance: float, loss: str
+) -> None:
+    problem = problem_of(seed, h=6, loss=loss, log_eps=log_eps)
+    early = early_phase(problem, until=until, tolerance=10.0**tolerance)
+    engine = integrate(problem, until=early.t)
+    apart, allowed = distance(early, engine)
+    assert (apart <= allowed)[engine.ok].all()
+    for lane in np.flatnonzero(engine.ok):
+        own = [(k.neuron, k.point) for k in early.kinks if k.lane == lane]
+        assert own == [(k.neuron, k.point) for k in engine.kinks_of(int(lane))]
+
+
+def test_errors_are_of_second_order_in_the_length_of_windows() -> None:
+    """A tenth of the tolerance: windows a tenth as long, and errors of about a hundredth."""
+    problem = separable(5, n=12, d=6, h=30, lanes=3, log_eps=-10.5)
+    errors, windows = [], []
+    for tolerance in (1e-7, 1e-8):
+        early = early_phase(problem, until=0.05, tolerance=tolerance)
+        assert (early.t == 0.05).all() and len(early.kinks) > 300
+        apart, allowed = distance(early, integrate(problem, until=early.t))
+        assert (apart <= allowed).all()
+        errors.append(float(np.median(apart)))
+        windows.append(int(early.windows.sum()))
+    assert 3 < windows[1] / windows[0] < 30
+    assert errors[1] < errors[0] / 20
+
+
 def test_kink_time_is_the_root_of_a_quadratic() -> None:
     """w = (cosh t - a sinh t, 1/2) meets <w, (-1, 1)> = 0."""
     problem = FlowProblem.balanced(
