@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -43,6 +46,13 @@ def test_a_lane_is_the_same_for_every_number_of_lanes() -> None:
     assert np.array_equal(many.W0[:2], few.W0) and np.array_equal(many.v0[3:], later.v0)
     assert np.array_equal(many.X, later.X)
     assert not np.array_equal(many.W0[0], many.W0[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system binds no processes")
+def test_who_imports_the_worker_keeps_the_cores() -> None:
+    code = "import os; import benchmarks.flows_worker; print(sorted(os.sched_getaffinity(0)))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == str(sorted(os.sched_getaffinity(0)))
 
 
 def test_reference_and_engine_agree_within_the_bound() -> None:
