@@ -16,9 +16,12 @@ from typing import Any
 
 # Importing numpy starts the threads of its linear algebra, so the process is bound before. Who only imports this module
 # keeps the cores.
-if __name__ == "__main__" and hasattr(os, "sched_setaffinity"):
-    if not os.environ.get("FLOWS_ALL_CORES"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+if (
+    __name__ == "__main__"
+    and hasattr(os, "sched_setaffinity")
+    and not os.environ.get("FLOWS_ALL_CORES")
+):
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 import numpy as np
 
