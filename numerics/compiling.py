@@ -1,4 +1,4 @@
-"""How functions are compiled: once on a machine, which takes about a minute; see ``numerics.machine_code``."""
+"""How functions are compiled: once on a machine, which takes a minute or two; see ``numerics.machine_code``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Announcement(event.Listener):
 
     def on_start(self, event: event.Event) -> None:
         if not self.said and sys.stderr.isatty():
-            words = "lemmata: compiling for this processor; once, about half a minute"
+            words = "lemmata: compiling for this processor; once, a minute or two"
             print(words, file=sys.stderr, flush=True)
         self.said = True
 

@@ -62,7 +62,7 @@ def folder() -> Path | None:
         except OSError:
             continue
     warnings.warn(
-        "machine code cannot be kept: it is compiled anew in each process, which takes about a minute;"
+        "machine code cannot be kept: it is compiled anew in each process, which takes a minute or two;"
         " name a folder of yours in NUMBA_CACHE_DIR",
         RuntimeWarning,
         stacklevel=2,

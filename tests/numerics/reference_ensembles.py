@@ -8,7 +8,7 @@ import numpy as np
 from flint import arb, ctx
 
 from numerics.ensemble import QUANTITIES, EnsembleResult, ensemble
-from numerics.problem import FlowStatus
+from numerics.problem import FlowOptions, FlowStatus
 from tests.numerics.reference_coverage import Case, Record
 from tests.numerics.reference_flow import Trajectory, solve
 from tests.numerics.reference_quantities import NAMES, PRECISION, inner, suprema, values
@@ -17,13 +17,15 @@ from tests.numerics.reference_quantities import NAMES, PRECISION, inner, suprema
 LOGARITHMS = ("max_weight_sq", "max_abs_output")
 
 
-def judge_ensemble(case: Case, *, shrink: float = 1.0) -> list[Record]:
+def judge_ensemble(
+    case: Case, *, shrink: float = 1.0, options: FlowOptions | None = None
+) -> list[Record]:
     """Compare all lanes that end well, for the engine and for the reference.
 
     Args:
         shrink: what the bounds are divided by, to see that wrong ones show.
     """
-    result = ensemble(case.problem, until=case.until, threads=1)
+    result = ensemble(case.problem, until=case.until, options=options, threads=1)
     out: list[Record] = []
     for lane in range(case.problem.lanes):
         path = solve(case.problem, float(case.until[lane]), lane=lane)

@@ -100,6 +100,16 @@ def test_bounds_of_ensembles_cover_the_errors(seed: int) -> None:
     assert [r for r in judge_ensemble(draw(seed, longest=LONGEST)) if not r.covered] == []
 
 
+@given(seed=st.integers(0, 2**31), digits=st.floats(3.0, 8.0))
+def test_bounds_of_ensembles_cover_the_errors_of_coarse_tolerances(
+    seed: int, digits: float
+) -> None:
+    """The closed form of the early phase goes far, and its forces are those of the middle of windows."""
+    options = FlowOptions(rtol=10.0**-digits)
+    records = judge_ensemble(draw(seed, longest=LONGEST), options=options)
+    assert [r for r in records if not r.covered] == []
+
+
 def test_wrong_bounds_of_ensembles_are_seen() -> None:
     """Which quantities are seen to be bounded too closely, when all bounds are divided by 1000."""
     missed = Counter[str]()
