@@ -66,7 +66,7 @@ def early_phase(
     Raises:
         NumericsError: ``until`` or ``tolerance`` are out of range, or the loss has no early phase.
     """
-    end = end_times(problem, until)
+    end = problem.end_times(until)
     if not 0.0 < tolerance <= LARGEST_TOLERANCE:
         raise NumericsError(f"tolerance is {tolerance}; give a number in (0, {LARGEST_TOLERANCE}]")
     points = points_of(problem)
@@ -92,22 +92,6 @@ def early_phase(
     W, V, exponent, radius = lanes.weights()
     mask = np.ascontiguousarray(np.swapaxes(lanes.arrays.pz[:, PATTERN, :, :h] > 0, 1, 2))
     return EarlyPhase(lanes.t, W, V, exponent, radius, mask, tuple(kinks), lanes.count(STEPS))
-
-
-def end_times(problem: FlowProblem, until: float | Array) -> Array:
-    """(B,) end times from a number or one per lane.
-
-    Raises:
-        NumericsError: negative, not finite or mis-shaped.
-    """
-    end = np.array(until, dtype=np.float64)
-    if end.ndim == 0:
-        end = np.full(problem.lanes, float(end))
-    if end.shape != (problem.lanes,):
-        raise NumericsError(f"until has shape {end.shape}; give a number or {(problem.lanes,)}")
-    if not np.all(np.isfinite(end) & (end >= 0)):
-        raise NumericsError("until must be finite and >= 0 in every lane")
-    return end
 
 
 def admitted(points: Points) -> bool:

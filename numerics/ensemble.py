@@ -17,7 +17,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from numerics.early_phase import end_times
 from numerics.ensemble_result import QUANTITIES, EnsembleResult, Supremum
 from numerics.ensemble_run import Chunk, run_chunk
 from numerics.errors import NumericsError
@@ -77,7 +76,7 @@ def ensemble(
         NumericsError: unknown device, dtype or quantity; times that do not increase; ``until`` negative, not
             finite or mis-shaped; a recorder without times; a loss that is not finite at the start.
     """
-    end, names = end_times(problem, np.asarray(until, dtype=np.float64)), _names(quantities)
+    end, names = problem.end_times(np.asarray(until, dtype=np.float64)), _names(quantities)
     stops = _times(record_at)
     if recorder is not None and record_at is None:
         raise NumericsError("a recorder needs record_at, the times to record")

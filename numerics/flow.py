@@ -82,13 +82,7 @@ def integrate(
     Raises:
         NumericsError: ``until`` is negative, not finite or mis-shaped.
     """
-    end = np.array(until, dtype=np.float64)
-    if end.ndim == 0:
-        end = np.full(problem.lanes, float(end))
-    if end.shape != (problem.lanes,):
-        raise NumericsError(f"until has shape {end.shape}; give a number or {(problem.lanes,)}")
-    if not np.all(np.isfinite(end) & (end >= 0)):
-        raise NumericsError("until must be finite and >= 0 in every lane")
+    end = problem.end_times(until)
     return _Run(problem, end, tuple(observers), horizon, options or FlowOptions()).run()
 
 

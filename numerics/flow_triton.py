@@ -81,7 +81,7 @@ def run_cuda(
         NumericsError: no CUDA device and no interpreter, no triton, mis-shaped or non-finite input,
             an unknown name, a network too large for one program.
     """
-    end = _end_times(until, problem.lanes)
+    end = problem.end_times(np.asarray(until, dtype=np.float64))
     wanted = _wanted(quantities)
     times = _record_times(record_at)
     if times.size and not wanted:
@@ -94,17 +94,6 @@ def run_cuda(
     if not keep_state:
         result = replace(result, W=None, V=None, exponent=None, radius=None)
     return result
-
-
-def _end_times(until: float | ArrayLike, lanes: int) -> Array:
-    end = np.array(until, dtype=np.float64)
-    if end.ndim == 0:
-        end = np.full(lanes, float(end))
-    if end.shape != (lanes,):
-        raise NumericsError(f"until has shape {end.shape}; give a number or {(lanes,)}")
-    if not np.all(np.isfinite(end) & (end >= 0)):
-        raise NumericsError("until must be finite and >= 0 in every lane")
-    return end
 
 
 def _starts_near_kink(problem: FlowProblem) -> Bools:

@@ -21,7 +21,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
+import numpy as np
 
 from numerics.user_directory import user_cache
 
@@ -38,7 +40,8 @@ def digest() -> str:
         if name in sources and name not in found:
             found.add(name)
             queue += re.findall(r"^\s*from numerics\.(\w+) import", sources[name], re.MULTILINE)
-    out = hashlib.sha256(numba.__version__.encode())
+    versions = (numba.__version__, llvmlite.__version__, np.__version__)
+    out = hashlib.sha256("\0".join(versions).encode())
     for name in sorted(found):
         out.update(f"{name}\0{sources[name]}\0".encode())
     return out.hexdigest()[:16]

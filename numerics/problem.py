@@ -178,6 +178,21 @@ class FlowProblem:
         """(n, d, h)."""
         return int(self.X.shape[0]), int(self.X.shape[1]), int(self.W0.shape[1])
 
+    def end_times(self, until: float | Array) -> Array:
+        """(B,) end times from a number or one per lane.
+
+        Raises:
+            NumericsError: negative, not finite or mis-shaped.
+        """
+        end = np.array(until, dtype=np.float64)
+        if end.ndim == 0:
+            end = np.full(self.lanes, float(end))
+        if end.shape != (self.lanes,):
+            raise NumericsError(f"until has shape {end.shape}; give a number or {(self.lanes,)}")
+        if not np.all(np.isfinite(end) & (end >= 0)):
+            raise NumericsError("until must be finite and >= 0 in every lane")
+        return end
+
     def select(self, lanes: Sequence[int] | Ints) -> FlowProblem:
         """The same problem restricted to some lanes."""
         index = np.asarray(lanes, dtype=np.int64)

@@ -12,30 +12,12 @@ import torch
 from numerics.descent import (
     GradientDescent,
     HeavyBall,
-    Method,
     Nesterov,
     RunOptions,
     Sampling,
-    descend,
 )
 from numerics.errors import NumericsError
-
-PLAIN = RunOptions(bound=False)
-RNG = np.random.default_rng(3)
-H = np.diag([0.1, 0.7, 1.0]) + 0.05 * np.ones((3, 3))
-START = {"x": RNG.normal(size=(4, 3))}
-
-
-def quadratic(p: Any) -> Any:
-    return 0.5 * p["x"] @ (torch.tensor(H) @ p["x"])
-
-
-def run(
-    method: Method, *, step: Any = 0.3, iterations: int = 20, loss: Any = quadratic, **more: Any
-) -> Any:
-    more.setdefault("start", START)
-    more.setdefault("options", PLAIN)
-    return descend(loss, method=method, step=step, iterations=iterations, **more)
+from tests.numerics.reference_descent import quadratic, run
 
 
 @pytest.mark.parametrize(
