@@ -102,6 +102,7 @@ def start(p: Points, lanes: Lanes, b: int, step: Step, options: Settings) -> Fai
         lane.wg[FORCE],
     )
     none = np.zeros((1, lanes.h, p.y.size), dtype=bool)
+    dead = lane.bits[DEAD, :, : lanes.h].copy()
     found = _assign(
         p,
         lanes,
@@ -117,16 +118,20 @@ def start(p: Points, lanes: Lanes, b: int, step: Step, options: Settings) -> Fai
     lane.bits[FRESH, :] = (lane.order > 0) & ~lane.bits[DEAD]
     lane.cnt[VALID] = 0
     lane.cnt[SPECIAL] = _special(lane, options)
-    return found.failure.get(0) or _uncertain_start(p, lanes, b, step, found)
+    return found.failure.get(0) or _uncertain_start(p, lanes, b, step, found, dead)
 
 
 def _uncertain_start(
-    p: Points, lanes: Lanes, b: int, step: Step, found: Assignment
+    p: Points, lanes: Lanes, b: int, step: Step, found: Assignment, dead: Bools
 ) -> Failure | None:
     """Enlarge the radii of neurons that start so close to a kink that the true one may start behind it.
 
     Where the direction of w is exact, and <w_j, x_i> vanishes exactly, there is nothing to enlarge. Elsewhere the true
-    trajectory may have the other speed until it reaches the kink; see ``numerics.compiled_kinks.saltation``.
+    trajectory may have the other speed until it reaches the kink; see ``numerics.compiled_kinks.saltation``. A neuron
+    without another active point that is pushed back rests: the true one may have to get to the kink first.
+
+    Args:
+        dead: (n, h) pairs with z = 0 for ever, whatever the error.
     """
     lane, h, turned = lanes.lane(b), lanes.h, lanes.turned[b]
     w, v, r = lane.wg[WEIGHT, :, :h], lane.fl[OUTER, :h], lane.fl[RADIUS, :h]
@@ -136,15 +141,23 @@ def _uncertain_start(
     window = level + p.norms[:, None] * turned
     text = "it starts within its error of a kink, and what it does there is not decided"
     close: dict[int, int] = {}
-    for i, j in np.argwhere((z <= window) & ~lane.bits[DEAD, :, :h]):
+    for i, j in np.argwhere((z <= window) & ~dead):
         bits = found.mask[0, j].astype(np.float64)[None]
         bits[0, i] = 0.0
         off, noise = drift_of(p, v[j : j + 1], lane.pt[PULL][None], bits, np.array([i]))
         on = off + v[j] * lane.pt[PULL, i] * p.norms[i] ** 2
         if turned[j] == 0 and _vanishes(p.X[i], w[:, j]):
-            if lanes.exact or _steady(p, lane, step, int(i), int(j), bits[0], (off[0], on[0])):
+            if lanes.exact or _steady(p, lane, step, int(i), int(j), bits[0], float(noise[0])):
                 continue
             return FlowStatus.grazing, int(j), int(i), text
+        if lane.bits[DEAD, i, j] and j not in close:
+            if not _steady(p, lane, step, int(i), int(j), bits[0], float(noise[0])):
+                return FlowStatus.grazing, int(j), int(i), text
+            close[int(j)] = int(i)
+            # on the way to the kink v changes by |g_i| z dt, less than w does where |v| > r, z <= |x_i| r
+            way = (z[i, j] + level[i, j] / 4.0) / p.norms[i] + turned[j]
+            lane.fl[RADIUS, j] = lane.fl[TOP, j] = r[j] + 2.0 * way
+            continue
         arrives = z[i, j] > level[i, j] and (on[0] > 0) != (lane.pz[INNER, i, j] > 0)
         if arrives and on[0] * off[0] > 0:
             continue  # the error is multiplied when it gets there
@@ -175,12 +188,12 @@ def _steady(
     i: int,
     j: int,
     bits: Array,
-    drifts: tuple[float, float],
+    noise: float,
 ) -> bool:
     """Whether a start on a kink has there, within its radii, the signs of d<w_j, x_i>/dt that were computed.
 
     Args:
-        bits: (n,) of the neuron, i off. drifts: with i off and on.
+        bits: (n,) of the neuron, i off. noise: rounding level of the derivatives.
     """
     w, v, r = lane.wg[WEIGHT], lane.fl[OUTER], lane.fl[RADIUS]
     theta = np.sqrt((w * w).sum(axis=0) + v * v)
@@ -189,11 +202,12 @@ def _steady(
     force = np.array(
         [slope_bound(p, f[k] - moved[k], f[k] + moved[k], p.y[k]) * moved[k] for k in range(f.size)]
     )
-    relative = r[j] / abs(v[j]) if v[j] else math.inf
-    terms = (abs(v[j]) + r[j]) * force * np.abs(p.gram[i])
-    for drift, error in zip(drifts, (bits @ terms, bits @ terms + terms[i]), strict=True):
-        error += abs(drift) * relative if drift else 0.0
-        if error > 0 and not abs(drift) > error * (1.0 + 2.0**-20):
+    for active in (bits, np.where(np.arange(bits.size) == i, 1.0, bits)):
+        if not (active * np.abs(p.gram[i])).any():
+            continue  # z does not move, whatever v and the forces are
+        pull = float(active @ (lane.pt[PULL] * p.gram[i]))
+        error = (abs(v[j]) + r[j]) * float(active @ (force * np.abs(p.gram[i]))) + r[j] * abs(pull)
+        if not abs(v[j] * pull) > error * (1.0 + 2.0**-20) + 2.0 * noise:
             return False
     return True
 

@@ -210,11 +210,13 @@ def move(
     n, d = p.X.shape
     G, unit, old = work[0], work[1], work[2]
     length, largest = window[LENGTH], window[RATE]
+    most = window[ENVELOPE] * math.expm1(2.0 * largest * length) + window[OFFSET]
     at, fresh = 0.0, -1
     for _ in range(20 * n + 100):
         rate, noise, slope = force_of_pattern(p, g, s, j, G)
-        if rate > largest:
-            out[1] = rate
+        true = rate + noise + slope * most  # at most, anywhere in the window
+        if true > largest:
+            out[1] = true
             return FASTER, v, r
         push, square = 0.0, v * v
         for c in range(d):
@@ -275,8 +277,8 @@ def move(
             if count[0] == kinks.shape[0]:
                 return TROUBLE, v, r
             kink = kinks[count[0]]
-            kappa = window[ENVELOPE] * math.expm1(2.0 * largest * at) + window[OFFSET]
-            r = _cross(p, g, s, j, hit, w, v, r, rate, slope * kappa, kink)
+            felt = slope if s[hit, j] > 0.0 else slope + g[1, hit]
+            r = _cross(p, g, s, j, hit, w, v, r, rate, felt * most, kink)
             if r < 0.0:
                 return TROUBLE, v, r
             kink[0], kink[1], kink[2] = window[START] + at, j, hit

@@ -105,35 +105,53 @@ def _census(
 ) -> tuple[float, float, float, int]:
     """The largest rate, F, the largest error of f_i/|x_i|, and the largest exponent, in units of which they are.
 
-    Fills f (2, n): the outputs and, with the forces g, their derivatives, in the same units.
+    Sets the forces g to those of the outputs, and fills f (2, n): the outputs and their derivatives, in the same units.
     """
     n, d = p.X.shape
     top = lane.exponent[0]
     for j in range(h):
         top = max(top, lane.exponent[j])
-    fastest, total, error = 0.0, 0.0, 0.0
+    total, error = 0.0, 0.0
     f[:, :] = 0.0
     for j in range(h):
-        rate, _, _ = force_of_pattern(p, g, lane.s, j, G)
-        fastest = max(fastest, rate)
-        v, r, push = lane.v[j], lane.radius[j], 0.0
+        v, r = lane.v[j], lane.radius[j]
         square = v * v
         for c in range(d):
             square += lane.w[c, j] * lane.w[c, j]
-            push += G[c] * lane.w[c, j]
         weight2 = clipped_ldexp(1.0, 2 * (lane.exponent[j] - top))
         stray = r * (math.sqrt(square) + 0.5 * r)
         total += weight2 * (0.5 * square + stray)
         error += weight2 * (stray + (2.0 * d + h + 24.0) * UNIT * square)
         for i in range(n):
             if lane.s[i, j] > 0.0:
-                z, speed = 0.0, 0.0
+                f[0, i] += weight2 * v * _product(p.X[i], lane.w, j)
+    scale = clipped_ldexp(lane.num[MANTISSA2], 2 * (lane.cnt[EXPONENT0] + top))
+    for i in range(n):
+        near = min(max(scale * f[0, i], -LARGEST_OUTPUT), LARGEST_OUTPUT)
+        g[0, i] = force_of_output(p, near, p.y[i])
+    fastest = 0.0
+    for j in range(h):
+        rate, _, _ = force_of_pattern(p, g, lane.s, j, G)
+        fastest = max(fastest, rate)
+        weight2 = clipped_ldexp(1.0, 2 * (lane.exponent[j] - top))
+        v, push = lane.v[j], _product(G, lane.w, j)
+        for i in range(n):
+            if lane.s[i, j] > 0.0:
+                speed = 0.0
                 for c in range(d):
-                    z += p.X[i, c] * lane.w[c, j]
                     speed += p.X[i, c] * G[c]
-                f[0, i] += weight2 * v * z
+                z = _product(p.X[i], lane.w, j)
                 f[1, i] += weight2 * (push * z + v * v * speed)
     return fastest, MARGIN * total, error, top
+
+
+@compiled
+def _product(x: Any, w: Any, j: int) -> float:
+    """<x, w_j>."""
+    total = 0.0
+    for c in range(x.size):
+        total += x[c] * w[c, j]
+    return total
 
 
 @compiled

@@ -12,11 +12,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import stat
 import tempfile
 import time
 import warnings
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,17 +51,19 @@ def digest() -> str:
 def folder() -> Path | None:
     """Where the machine code of these sources lives; None, with a warning, where it cannot be kept."""
     here = Path(__file__).parent / "__pycache__"
-    named, own = os.environ.get("NUMBA_CACHE_DIR"), user_cache()
-    first = Path(named) if named else None if own is None else own / "compiled"
+    own = user_cache()
+    named = Path(os.environ["NUMBA_CACHE_DIR"]) if os.environ.get("NUMBA_CACHE_DIR") else None
+    first = named or (own / "compiled" if own else None)
     for place in filter(None, (first, here)):
         found = place / f"lemmata-{digest()}"
         try:
-            _forget(place, found)
+            if place is not named:
+                _forget(place, found)
             found.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _private(found):
                 with tempfile.TemporaryFile(dir=found):
                     os.utime(found)  # used today
-                return found
+                return found.resolve()
         except OSError:
             continue
     warnings.warn(
@@ -74,11 +76,18 @@ def folder() -> Path | None:
 
 
 def _private(path: Path) -> bool:
-    """Whether it belongs to the user, and nobody else can write in it."""
+    """Whether it is a folder of the user, and nobody else can write in it, or put another one in its place."""
     if not hasattr(os, "getuid"):
         return True
-    found = path.stat()
-    return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    found, above = path.lstat(), path.parent.stat()
+    others = stat.S_IWGRP | stat.S_IWOTH
+    return (
+        stat.S_ISDIR(found.st_mode)
+        and found.st_uid == os.getuid()
+        and not found.st_mode & others
+        and above.st_uid in (0, os.getuid())
+        and (not above.st_mode & others or bool(above.st_mode & stat.S_ISVTX))
+    )
 
 
 def _forget(place: Path, kept: Path) -> None:
@@ -86,8 +95,12 @@ def _forget(place: Path, kept: Path) -> None:
     if kept.exists():
         return
     for old in place.glob("lemmata-*"):
-        if time.time() - old.stat().st_mtime > MONTH:
-            shutil.rmtree(old, ignore_errors=True)
+        ours = re.fullmatch(r"lemmata-[0-9a-f]{16}", old.name) and _private(old)
+        if ours and time.time() - old.stat().st_mtime > MONTH:
+            with suppress(OSError):  # another process is faster, or there is something else in it
+                for file in (*old.glob("*.nbi"), *old.glob("*.nbc")):
+                    file.unlink(missing_ok=True)
+                old.rmdir()
 
 
 class Locator:

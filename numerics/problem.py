@@ -66,7 +66,7 @@ class FlowProblem:
         start_radius: (B, h) bound on the Euclidean error of (W0_j, v0_j), >= 0; by default they are
             exact, up to the rounding of v0.
         direction_radius: (B, h) bound on the Euclidean error of W0_j alone, up to a positive factor, which moves no
-            <w_j, x_i> off zero; by default ``start_radius``.
+            <w_j, x_i> off zero; at most ``start_radius``, which it is by default.
 
     Raises:
         NumericsError: NaN, inf, empty or mis-shaped arrays, labels, an unknown loss.
@@ -103,6 +103,10 @@ class FlowProblem:
                 put(self, name, _real_array(name, radius, 2, "(B, h)"))
                 if getattr(self, name).shape != (lanes, h) or (getattr(self, name) < 0).any():
                     raise NumericsError(f"{name}: give {(lanes, h)} numbers of at least 0")
+        if self.direction_radius is not None and (
+            self.start_radius is None or (self.direction_radius > self.start_radius).any()
+        ):
+            raise NumericsError("direction_radius: it is a part of start_radius; give that as well")
         sizes = np.abs(self.X[self.X != 0])
         if sizes.size and (sizes.max() > LARGEST or sizes.max() < 1.0 / LARGEST):
             raise NumericsError(

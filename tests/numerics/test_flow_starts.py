@@ -105,6 +105,50 @@ def test_a_speed_whose_sign_is_unknown_decides_nothing() -> None:
     assert integrate(on_a_kink(0.01), until=1.0).ok.all()
 
 
+def resting(w: float, v: float, log_eps: float = -5.0, **radii: float) -> FlowProblem:
+    """One point, and a neuron at or near its kink: with v < 0 it rests, with v > 0 it leaves."""
+    return FlowProblem(
+        X=np.array([[1.0, 0.0]]), y=np.ones(1), loss="exponential", weight=1.0,
+        W0=np.array([[[w, 1.0]]]), v0=np.array([[v]]), log_eps=np.array([log_eps]),
+        **{name: np.array([[r]]) for name, r in radii.items()},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("radius", [1e-12, 1e-3])
+def test_a_neuron_that_rests_may_have_started_beside_its_kink(radius: float) -> None:
+    found = resting(0.0, -1.0, start_radius=radius)
+    for w, v in [(0.9, 0.0), (-0.9, 0.0), (0.6, 0.6), (0.6, -0.6), (-0.6, 0.6)]:
+        gap, bound = distance(found, resting(w * radius, -1.0 + v * radius))
+        assert gap <= bound < 5 * radius
+        assert gap > radius / 2 or w > 0  # from there it goes to the kink, and rests
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_whether_a_neuron_rests_is_undecided_where_the_sign_of_v_is(exact: bool) -> None:
+    """The true v may be positive, and the neuron grow like e^t."""
+    radii = {"start_radius": 1e-3, **({"direction_radius": 0.0} if exact else {})}
+    found = integrate(resting(0.0, -1e-4, **radii), until=4.0)
+    assert found.status[0] is FlowStatus.grazing
+    assert integrate(resting(5e-4, 5e-4), until=4.0).ok.all()
+
+
+@pytest.mark.parametrize("log_eps", [-50.0, -400.0])
+def test_an_error_of_v_decides_nothing_at_any_scale(log_eps: float) -> None:
+    """v = 0: the second derivative leads off the kink, but the first one does where v is not exactly 0."""
+    problem = FlowProblem(
+        X=np.array([[100.0, 0.0], [-0.5, 1.0]]), y=np.array([-1.0, 1.0]), loss="exponential", weight=1.0,
+        W0=np.array([[[0.0, 1.0]]]), v0=np.zeros((1, 1)), log_eps=np.array([log_eps]),
+        start_radius=np.array([[0.02]]), direction_radius=np.zeros((1, 1)),
+    )  # fmt: skip
+    assert integrate(problem, until=0.15).status[0] is FlowStatus.grazing
+
+
+@pytest.mark.parametrize("radii", [{}, {"start_radius": 1e-4}])
+def test_the_error_of_a_direction_is_a_part_of_that_of_the_start(radii: dict[str, float]) -> None:
+    with pytest.raises(NumericsError, match="a part of start_radius"):
+        resting(0.0, 1.0, direction_radius=1e-3, **radii)
+
+
 def test_an_undecided_start_is_named() -> None:
     """Opposite directions on both sides, within the error: which holds is not known."""
     problem = FlowProblem(

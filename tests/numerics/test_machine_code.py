@@ -89,14 +89,38 @@ def test_nothing_is_run_from_where_others_can_write(
 
 
 @pytest.mark.usefixtures("fresh")
-def test_what_is_a_month_old_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_is_no_folder_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir(mode=0o700)
+    (tmp_path / f"lemmata-{machine_code.digest()}").symlink_to(tmp_path / "mine")
+    monkeypatch.setattr(machine_code, "__file__", str(tmp_path / "package" / "machine_code.py"))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    old, recent, other = (tmp_path / name for name in ("lemmata-old", "lemmata-recent", "other"))
-    for place in (old, recent, other):
-        place.mkdir()
-        past = time.time() - (10 if place is recent else 40) * 86400
-        os.utime(place, (past, past))
+    found = machine_code.folder()
+    assert found is not None and found.parent == tmp_path / "package" / "__pycache__"
+
+
+@pytest.mark.usefixtures("fresh")
+def test_what_is_a_month_old_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what numba wrote, in folders named as ours, in a place of ours."""
+    place = tmp_path / "compiled"
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(machine_code, "user_cache", lambda: tmp_path)
+    old, recent, kept = (place / f"lemmata-{name * 16}" for name in "abc")
+    others = [place / "lemmata-results", place / "other"]
+    for made in (old, recent, kept, *others):
+        made.mkdir(parents=True, mode=0o700)
+        (made / "f.nbi").write_bytes(b"")
+    (kept / "notes.txt").write_text("mine", encoding="utf-8")
+    for made in (old, recent, kept, *others):
+        past = time.time() - (10 if made is recent else 40) * 86400
+        os.utime(made, (past, past))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert machine_code.folder() is not None
-    assert not old.exists() and recent.exists() and other.exists()
+    assert not old.exists() and (recent / "f.nbi").exists()
+    assert (kept / "notes.txt").exists() and all((made / "f.nbi").exists() for made in others)
+    named = tmp_path / "named"
+    (named / old.name).mkdir(parents=True, mode=0o700)
+    os.utime(named / old.name, (past, past))
+    machine_code.folder.cache_clear()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(named))
+    assert machine_code.folder() is not None and (named / old.name).exists()
