@@ -21,7 +21,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import llvmlite
 import numba
 import numpy as np
 
@@ -40,8 +39,7 @@ def digest() -> str:
         if name in sources and name not in found:
             found.add(name)
             queue += re.findall(r"^\s*from numerics\.(\w+) import", sources[name], re.MULTILINE)
-    versions = (numba.__version__, llvmlite.__version__, np.__version__)
-    out = hashlib.sha256("\0".join(versions).encode())
+    out = hashlib.sha256(f"{numba.__version__}\0{np.__version__}".encode())
     for name in sorted(found):
         out.update(f"{name}\0{sources[name]}\0".encode())
     return out.hexdigest()[:16]
