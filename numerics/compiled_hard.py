@@ -146,17 +146,17 @@ def _uncertain_start(
         bits[0, i] = 0.0
         off, noise = drift_of(p, v[j : j + 1], lane.pt[PULL][None], bits, np.array([i]))
         on = off + v[j] * lane.pt[PULL, i] * p.norms[i] ** 2
-        if turned[j] == 0 and _vanishes(p.X[i], w[:, j]):
-            if lanes.exact or _steady(p, lane, step, int(i), int(j), bits[0], float(noise[0])):
-                continue
-            return FlowStatus.grazing, int(j), int(i), text
-        if lane.bits[DEAD, i, j] and j not in close:
+        on_kink = turned[j] == 0 and _vanishes(p.X[i], w[:, j])
+        if on_kink and lanes.exact:
+            continue
+        if on_kink or (lane.bits[DEAD, i, j] and j not in close):
             if not _steady(p, lane, step, int(i), int(j), bits[0], float(noise[0])):
                 return FlowStatus.grazing, int(j), int(i), text
-            close[int(j)] = int(i)
-            # on the way to the kink v changes by |g_i| z dt, less than w does where |v| > r, z <= |x_i| r
-            way = (z[i, j] + level[i, j] / 4.0) / p.norms[i] + turned[j]
-            lane.fl[RADIUS, j] = lane.fl[TOP, j] = r[j] + 2.0 * way
+            if not on_kink:
+                close[int(j)] = int(i)
+                # on the way to the kink v changes by |g_i| z dt, less than w does where |v| > r, z <= |x_i| r
+                way = (z[i, j] + level[i, j] / 4.0) / p.norms[i] + turned[j]
+                lane.fl[RADIUS, j] = lane.fl[TOP, j] = r[j] + 2.0 * way
             continue
         arrives = z[i, j] > level[i, j] and (on[0] > 0) != (lane.pz[INNER, i, j] > 0)
         if arrives and on[0] * off[0] > 0:

@@ -102,10 +102,11 @@ def _zero(lane: Neurons, j: int) -> bool:
 @compiled
 def _census(
     p: Points, lane: Neurons, h: int, g: Any, G: Any, f: Any
-) -> tuple[float, float, float, int]:
-    """The largest rate, F, the largest error of f_i/|x_i|, and the largest exponent, in units of which they are.
+) -> tuple[float, float, float, int, float]:
+    """The largest rate, F, the largest error of f_i/|x_i|, the largest exponent, and the unit of outputs it gives.
 
-    Sets the forces g to those of the outputs, and fills f (2, n): the outputs and their derivatives, in the same units.
+    F, the error and f are in that unit. Sets the forces g to those of the outputs, and fills f (2, n): the outputs and
+    their derivatives.
     """
     n, d = p.X.shape
     top = lane.exponent[0]
@@ -142,7 +143,7 @@ def _census(
                     speed += p.X[i, c] * G[c]
                 z = _product(p.X[i], lane.w, j)
                 f[1, i] += weight2 * (push * z + v * v * speed)
-    return fastest, MARGIN * total, error, top
+    return fastest, MARGIN * total, error, top, scale
 
 
 @compiled
@@ -307,10 +308,9 @@ def early_window(
         budget: what the integral of the neglected forces may still reach, relative to a neuron.
         sup, start: see ``numerics.ensemble_suprema``.
     """
-    fastest, F, error, top = _census(p, lane, h, e.g, e.rows[0], e.f)
+    fastest, F, error, top, scale = _census(p, lane, h, e.g, e.rows[0], e.f)
     t, window, wanted = lane.num[TIME], e.window, sup[OUTPUT, WANTED] > 0.0
     slopes = e.g[1].sum()
-    scale = clipped_ldexp(lane.num[MANTISSA2], 2 * (lane.cnt[EXPONENT0] + top))
     window[START], window[ENVELOPE] = t, max(scale * F, TINY)
     S = max(RESERVE * fastest, TINY)
     _keep(lane, e, False)
